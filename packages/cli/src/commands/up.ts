@@ -1,0 +1,173 @@
+/** `berth up`: makes this machine ready, starts the server and stays in the foreground until it ends. */
+import type { Command } from 'commander';
+import { links, routes } from '@berth/contract';
+import type { Health } from '@berth/contract';
+import { Client } from '../client.ts';
+import { CommandFailure, exitCodes, sentenceOf } from '../failure.ts';
+import { cacheFolder, dataFolder, settingInForce, socketIn } from '../place.ts';
+import { Progress } from '../progress.ts';
+import { addCommand, say, writeAnswer } from '../session.ts';
+import type { CommonOptions } from '../session.ts';
+import { jsonText, printable } from '../text.ts';
+import { demoState, greeting, readFirstLogin, shortGreeting } from '../up/greeting.ts';
+import type { DemoState } from '../up/greeting.ts';
+import { demoName, ensureDemo } from '../up/demo.ts';
+import { ServerProcess, serverEnded } from '../up/server-process.ts';
+import type { ServerReady } from '../up/server-process.ts';
+
+/** npm and a shell pass one Ctrl-C on besides the terminal; only a later one is a second one. */
+const sameInterruptMs = 700;
+
+interface UpOptions extends CommonOptions {
+  demo?: boolean;
+  install?: true;
+}
+
+export function addUpCommand(program: Command): void {
+  addCommand(program, 'up', 'Start Berth on this machine, in the foreground')
+    .option('--demo', 'make the environment "demo" at the very first start, and show the way in at each')
+    .option('--no-demo', 'do without (the default)')
+    .option('--install', 'install the Docker engine where it is missing (root on Debian and Ubuntu)')
+    .addHelpText(
+      'after',
+      '\nCtrl-C ends Berth; the environments keep running. BERTH_INSTALL_DOCKER=no forbids --install,\n' +
+        'BERTH_ENVIRONMENT_IMAGE names an image to use instead of building one.',
+    )
+    .action((_: object, command: Command) => up(command.optsWithGlobals()));
+}
+
+async function up(options: UpOptions): Promise<void> {
+  const folder = dataFolder(options.dataDir);
+  await refuseSecond(folder);
+
+  const progress = new Progress();
+  let environmentImage: string;
+  try {
+    environmentImage = await prepare(folder, options, progress);
+    progress.step('starting the server');
+  } catch (error) {
+    progress.end();
+    throw error;
+  }
+
+  const server = new ServerProcess({
+    BERTH_ENVIRONMENT_IMAGE: environmentImage,
+    ...(options.dataDir === undefined ? {} : { BERTH_DATA_DIR: folder }),
+  });
+  const ending = new AbortController();
+  passSignalsOn(server, ending);
+
+  const ready = await server.ready();
+  progress.end();
+  if (ready === undefined) {
+    const code = await server.ended;
+    if (ending.signal.aborted) process.exitCode = code;
+    else throw serverDidNotStart(code);
+    return;
+  }
+  const greeted = greet(ready, options, ending.signal);
+  const code = await server.ended;
+  const asked = ending.signal.aborted;
+  ending.abort();
+  await greeted;
+  if (!asked && code !== 0) throw serverEnded(code);
+  process.exitCode = code;
+}
+
+/** Two servers on one data folder lose data; the server's own lock refuses too, but after all the preparing. */
+async function refuseSecond(folder: string): Promise<void> {
+  try {
+    await Client.onThisMachine(folder).get<Health>(routes.health);
+  } catch (error) {
+    if (error instanceof CommandFailure && error.exitCode === exitCodes.unreachable) return;
+    throw error;
+  }
+  throw new CommandFailure(
+    exitCodes.conflict,
+    'already_running',
+    `Berth is running here already (it answers at ${socketIn(folder)})`,
+    'See how it is with: npx berth status',
+  );
+}
+
+/** @returns the reference of the environment image */
+async function prepare(folder: string, { install }: UpOptions, progress: Progress): Promise<string> {
+  // Only `up` needs what speaks to Docker; every other command starts faster without.
+  const { ensureDockerEngine } = await import('../up/docker-engine.ts');
+  const docker = await ensureDockerEngine({
+    mayInstall: install === true && process.env['BERTH_INSTALL_DOCKER'] !== 'no',
+    dataDir: folder,
+    onProgress: (step, detail) => progress.step(step, detail),
+  });
+  const given = settingInForce('environmentImage');
+  if (given !== undefined) return given;
+  const { ensureEnvironmentImage } = await import('@berth/image');
+  const certificates = process.env['BERTH_IMAGE_CERTIFICATES'];
+  const { reference } = await ensureEnvironmentImage({
+    docker,
+    onProgress: ({ step, detail }) => progress.step(step, detail),
+    ...(certificates ? { certificates } : {}),
+    cacheDir: cacheFolder(),
+  });
+  return reference;
+}
+
+/** The first Ctrl-C or SIGTERM lets the server end in good order; a second Ctrl-C does not wait for it. */
+function passSignalsOn(server: ServerProcess, ending: AbortController): void {
+  let firstMs: number | undefined;
+  const pass = (signal: NodeJS.Signals) => {
+    if (firstMs === undefined) {
+      firstMs = Date.now();
+      say('Berth is ending. The environments keep running.');
+      ending.abort();
+      server.end(signal);
+    } else if (signal === 'SIGINT' && Date.now() - firstMs > sameInterruptMs) {
+      server.end('SIGKILL');
+    }
+  };
+  process.on('SIGINT', pass);
+  process.on('SIGTERM', pass);
+}
+
+/** Says how to get in. What goes wrong here is said too, but Berth runs on. */
+async function greet(ready: ServerReady, options: UpOptions, ending: AbortSignal): Promise<void> {
+  const client = Client.onThisMachine(ready.dataDir);
+  const login = readFirstLogin(ready.dataDir);
+  let demo: DemoState | undefined;
+  if (options.demo) {
+    const progress = new Progress();
+    try {
+      const environment = await ensureDemo(client, { dataDir: ready.dataDir, progress, signal: ending });
+      if (environment !== undefined) demo = await demoState(client, environment);
+    } catch (error) {
+      if (ending.aborted) return;
+      const sentence = error instanceof CommandFailure ? sentenceOf(error) : String(error);
+      say(`berth: the environment ${demoName} could not be made or shown. ${printable(sentence)}`);
+    } finally {
+      progress.end();
+    }
+  }
+  if (ending.aborted) return;
+  if (!options.json) {
+    writeAnswer(options.demo ? greeting(ready, login, demo) : shortGreeting(ready));
+    return;
+  }
+  const document = {
+    console_url: links.console(ready.publicUrl),
+    http_address: ready.httpAddress,
+    data_dir: ready.dataDir,
+    first_login: login ?? null,
+    environment: demo?.environment ?? null,
+    ssh: demo?.access ?? null,
+  };
+  writeAnswer(jsonText(document, 2));
+}
+
+function serverDidNotStart(code: number): CommandFailure {
+  return new CommandFailure(
+    exitCodes.failed,
+    'server_did_not_start',
+    `The server did not start (exit code ${code})`,
+    'Its lines above say why.',
+  );
+}

@@ -1,0 +1,74 @@
+/** The server as a child of `berth up`: started, heard when it listens, told when to end. */
+import { spawn } from 'node:child_process';
+import type { ChildProcess } from 'node:child_process';
+import { once } from 'node:events';
+import { constants } from 'node:os';
+import { fileURLToPath } from 'node:url';
+import { CommandFailure, exitCodes } from '../failure.ts';
+
+const entryPoint = fileURLToPath(new URL('../../../server/src/main.ts', import.meta.url));
+
+/** What the server says over IPC once it listens. */
+export interface ServerReady {
+  type: 'ready';
+  publicUrl: string;
+  httpAddress: string;
+  socketPath: string;
+  dataDir: string;
+  firstPassword: boolean;
+}
+
+function isReady(message: unknown): message is ServerReady {
+  return typeof message === 'object' && message !== null && 'type' in message && message.type === 'ready';
+}
+
+export class ServerProcess {
+  readonly #child: ChildProcess;
+  /** The exit code; 128 and the number where a signal ended it. */
+  readonly ended: Promise<number>;
+
+  /** It ends by itself, in good order, when this process is gone: the IPC channel closes. */
+  constructor(variables: Record<string, string>) {
+    this.#child = spawn(process.execPath, [entryPoint], {
+      stdio: ['ignore', 'inherit', 'inherit', 'ipc'],
+      env: { ...process.env, ...variables },
+    });
+    this.ended = new Promise((resolve) => {
+      this.#child.once('error', () => resolve(exitCodes.failed));
+      this.#child.once('exit', (code, signal) =>
+        resolve(signal === null ? (code ?? exitCodes.failed) : 128 + constants.signals[signal]),
+      );
+    });
+  }
+
+  /** @returns undefined when the server ended first */
+  async ready(): Promise<ServerReady | undefined> {
+    const messages = new AbortController();
+    const listening = (async () => {
+      while (true) {
+        const [message]: unknown[] = await once(this.#child, 'message', { signal: messages.signal });
+        if (isReady(message)) return message;
+      }
+    })();
+    try {
+      return await Promise.race([listening, this.ended.then(() => undefined)]);
+    } finally {
+      listening.catch(() => {});
+      messages.abort();
+    }
+  }
+
+  end(signal: NodeJS.Signals): void {
+    this.#child.kill(signal);
+  }
+}
+
+/** For a server that ended although nobody asked it to. */
+export function serverEnded(code: number): CommandFailure {
+  return new CommandFailure(
+    exitCodes.failed,
+    'server_ended',
+    `The server ended unexpectedly (exit code ${code}); the environments keep running`,
+    'Its last lines above say why; start it again with: npx berth up',
+  );
+}

@@ -1,0 +1,63 @@
+/**
+ * Every path and public link of Berth, in one place.
+ *
+ * The server registers its routes with the templates in `routes`; the command, the console and the tests
+ * build addresses with `paths` and `links`. Nobody else concatenates a URL.
+ */
+
+const environment = '/api/environments/:id';
+
+/** Route templates as Fastify reads them. */
+export const routes = {
+  health: '/healthz',
+  ready: '/readyz',
+  openapi: '/api/openapi.json',
+  docs: '/api/docs',
+  login: '/api/login',
+  whoami: '/api/whoami',
+  environments: '/api/environments',
+  environment,
+  environmentStart: `${environment}/start`,
+  environmentStop: `${environment}/stop`,
+  environmentRestart: `${environment}/restart`,
+  environmentSsh: `${environment}/ssh`,
+  environmentResetPassword: `${environment}/ssh/reset-password`,
+  environmentEvents: `${environment}/events`,
+  environmentLogs: `${environment}/logs`,
+  sshKeys: '/api/ssh-keys',
+  sshKey: '/api/ssh-keys/:id',
+  ports: '/api/ports',
+  platform: '/api/platform',
+  jupyter: '/jupyter/:id',
+} as const;
+
+/** Fills a template's `:name` parameters, each escaped as one path segment. */
+export function pathOf(template: string, parameters: Record<string, string> = {}): string {
+  return template.replace(/:([a-z]+)/g, (_, name: string) => {
+    const value = parameters[name];
+    if (value === undefined) throw new TypeError(`path ${template} needs the parameter ${name}`);
+    return encodeURIComponent(value);
+  });
+}
+
+/** Links that are shown to people. `publicUrl` carries no trailing slash. */
+export const links = {
+  console: (publicUrl: string) => `${publicUrl}${routes.docs}`,
+  jupyter: (publicUrl: string, id: string) => `${publicUrl}${pathOf(routes.jupyter, { id })}`,
+  sftp: (username: string, host: string, port: number) => `sftp://${username}@${hostInUrl(host)}:${port}`,
+  problem: (code: string) => `/api/docs#error-${code}`,
+};
+
+/** The line a person pastes. */
+export function sshCommand(username: string, host: string, port: number): string {
+  return port === 22 ? `ssh ${username}@${host}` : `ssh ${username}@${host} -p ${port}`;
+}
+
+/** The block for `~/.ssh/config`, which VS Code Remote-SSH reads too. */
+export function hostBlock(alias: string, username: string, host: string, port: number): string {
+  return [`Host ${alias}`, `  HostName ${host}`, `  Port ${port}`, `  User ${username}`].join('\n');
+}
+
+function hostInUrl(host: string): string {
+  return host.includes(':') ? `[${host}]` : host;
+}

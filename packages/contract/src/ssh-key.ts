@@ -1,0 +1,34 @@
+/** Public keys that open the environments of their customer. */
+import Type from 'typebox';
+import type { Static } from 'typebox';
+import { Timestamp, page } from './common.ts';
+
+export const AddSshKey = Type.Object(
+  {
+    name: Type.String({
+      minLength: 1,
+      maxLength: 64,
+      pattern: '^[^\\u0000-\\u001f\\u007f-\\u009f\\u2028-\\u202e]+$',
+      description: 'for people, such as "My Laptop"',
+    }),
+    public_key: Type.String({ minLength: 1, maxLength: 16384, description: 'the one line of a .pub file' }),
+  },
+  { $id: 'AddSshKey', additionalProperties: false },
+);
+export type AddSshKey = Static<typeof AddSshKey>;
+
+export const SshKey = Type.Object(
+  {
+    id: Type.Integer(),
+    name: Type.String(),
+    type: Type.String(),
+    fingerprint: Type.String({ description: 'as ssh-keygen -l shows it' }),
+    public_key: Type.String(),
+    created_at: Timestamp,
+  },
+  { $id: 'SshKey' },
+);
+export type SshKey = Static<typeof SshKey>;
+
+export const SshKeyPage = page(SshKey, 'SshKeyPage');
+export type SshKeyPage = Static<typeof SshKeyPage>;

@@ -1,0 +1,172 @@
+/**
+ * The database: PGlite in the data folder, or PostgreSQL by URL, behind one Kysely dialect.
+ *
+ * PGlite is PostgreSQL with one session, so its connection is handed from holder to holder; whoever holds it in a
+ * transaction keeps it until the end. It has no autovacuum: `maintain` does that work.
+ */
+import { PGlite, types as pgliteTypes } from '@electric-sql/pglite';
+import { Kysely, PostgresDialect, sql } from 'kysely';
+import type { LogEvent, PostgresPool, PostgresPoolClient, Transaction } from 'kysely';
+import pg from 'pg';
+import type { Logger } from 'pino';
+import type { Tables } from './schema.ts';
+
+export type Database = Kysely<Tables>;
+/** What a query runs on: the database, or a transaction in it. */
+export type Session = Kysely<Tables> | Transaction<Tables>;
+
+export interface OpenDatabase {
+  kind: 'PGlite' | 'PostgreSQL';
+  database: Database;
+  /** Calls back for each notification of `notify`; `onReconnect` when some may have been missed. */
+  listen(onMessage: (message: string) => void, onReconnect: () => void): Promise<void>;
+  /** The embedded database's vacuum; PostgreSQL does that by itself. */
+  maintain(): Promise<void>;
+  close(): Promise<void>;
+}
+
+const channel = 'berth';
+
+/** Sent when the transaction commits, to every server on this database. At most 8000 bytes. */
+export async function notify(session: Session, message: string): Promise<void> {
+  await sql`select pg_notify(${channel}, ${message})`.execute(session);
+}
+
+/** @throws Error with a sentence for people when PostgreSQL does not answer */
+export async function openDatabase(options: {
+  url: string | null;
+  folder: string;
+  logger: Logger;
+}): Promise<OpenDatabase> {
+  return options.url === null ? openPGlite(options.folder) : openPostgres(options.url, options.logger);
+}
+
+async function openPGlite(folder: string): Promise<OpenDatabase> {
+  const engine = await PGlite.create({
+    dataDir: folder,
+    parsers: { [pgliteTypes.INT8]: Number },
+  });
+  const database = new Kysely<Tables>({
+    dialect: new PostgresDialect({ pool: new SingleSessionPool(engine) }),
+  });
+  return {
+    kind: 'PGlite',
+    database,
+    async listen(onMessage) {
+      await engine.listen(channel, onMessage);
+    },
+    async maintain() {
+      for (const table of [
+        'environments',
+        'environment_events',
+        'port_mappings',
+        'tokens',
+        'ssh_credentials',
+      ]) {
+        await sql`vacuum (analyze) ${sql.table(table)}`.execute(database);
+      }
+    },
+    close: () => database.destroy(),
+  };
+}
+
+/** Lets one holder at a time use PGlite's session, first come first served. */
+class SingleSessionPool implements PostgresPool {
+  readonly options = {};
+  readonly #engine: PGlite;
+  #turn: Promise<void> = Promise.resolve();
+
+  constructor(engine: PGlite) {
+    this.#engine = engine;
+  }
+
+  async connect(): Promise<PostgresPoolClient> {
+    const before = this.#turn;
+    let release!: () => void;
+    this.#turn = new Promise((resolve) => (release = resolve));
+    await before;
+    const engine = this.#engine;
+    return {
+      query: async (text: string, parameters: readonly unknown[] = []) => {
+        const result = await engine.query(text, [...parameters]);
+        return {
+          command: /^\s*(\w+)/.exec(text)?.[1]?.toUpperCase() ?? '',
+          rowCount: result.affectedRows ?? result.rows.length,
+          rows: result.rows,
+        };
+      },
+      release,
+    } as unknown as PostgresPoolClient;
+  }
+
+  async end(): Promise<void> {
+    await this.#turn;
+    await this.#engine.close();
+  }
+}
+
+async function openPostgres(url: string, logger: Logger): Promise<OpenDatabase> {
+  const config = { connectionString: url, application_name: 'berth', connectionTimeoutMillis: 10_000 };
+  const pool = new pg.Pool({ ...config, max: 10, types: postgresTypes });
+  pool.on('error', (error) => logger.warn({ error: error.message }, 'a database connection was lost'));
+  const database = new Kysely<Tables>({
+    dialect: new PostgresDialect({ pool }),
+    log: (event: LogEvent) => {
+      if (event.level === 'error')
+        logger.debug({ sql: event.query.sql, error: String(event.error) }, 'a query failed');
+    },
+  });
+  try {
+    const version = await sql<{ server_version_num: string }>`show server_version_num`.execute(database);
+    const number = Number(version.rows[0]?.server_version_num);
+    if (number < 150_000)
+      throw new Error(`it is version ${Math.floor(number / 10_000)}; Berth needs 15 or later`);
+  } catch (error) {
+    await database.destroy();
+    throw new Error(`the database at databaseUrl does not answer as needed: ${(error as Error).message}`, {
+      cause: error,
+    });
+  }
+
+  let closing = false;
+  let listener: pg.Client | null = null;
+  const connectListener = async (
+    onMessage: (message: string) => void,
+    onReconnect: () => void,
+  ): Promise<void> => {
+    const client = new pg.Client(config);
+    client.on('notification', ({ payload }) => onMessage(payload ?? ''));
+    const lost = () => {
+      if (closing || listener !== client) return;
+      listener = null;
+      const again = () => {
+        if (closing) return;
+        connectListener(onMessage, onReconnect).then(onReconnect, () => setTimeout(again, 1000).unref());
+      };
+      again();
+    };
+    client.on('error', lost);
+    client.on('end', lost);
+    await client.connect();
+    await client.query(`listen ${channel}`);
+    listener = client;
+  };
+
+  return {
+    kind: 'PostgreSQL',
+    database,
+    listen: connectListener,
+    maintain: () => Promise.resolve(),
+    async close() {
+      closing = true;
+      await listener?.end();
+      await database.destroy();
+    },
+  };
+}
+
+/** bigint columns are counters here, far below 2^53. */
+const postgresTypes: pg.CustomTypesConfig = {
+  getTypeParser: (id: number, format?: 'text' | 'binary') =>
+    id === pg.types.builtins.INT8 ? Number : pg.types.getTypeParser(id, format as 'text'),
+};

@@ -1,0 +1,61 @@
+/** Rows as the API shows them. */
+import { hostBlock, links, sshCommand } from '@berth/contract';
+import type { Environment, SshAccess, Status } from '@berth/contract';
+import { fingerprint, knownHostsLine, parsePublicKey } from '@berth/ssh';
+import type { CredentialsRow } from '../database/schema.ts';
+import type { EnvironmentWithPort } from './table.ts';
+
+export interface Addresses {
+  publicUrl: string;
+  sshHost: string;
+}
+
+export function presentEnvironment(row: EnvironmentWithPort, { publicUrl, sshHost }: Addresses): Environment {
+  return {
+    env_id: row.id,
+    name: row.name,
+    customer_id: row.customer_id,
+    image: row.image,
+    resources: { cpu: row.cpu, memory: row.memory, gpu: row.gpu, storage: row.storage },
+    exposure: row.exposure,
+    own_port: row.own_port,
+    sudo: row.sudo,
+    status: row.status as Status,
+    status_since: row.status_since.toISOString(),
+    step: row.step,
+    failure:
+      row.status === 'failed'
+        ? { code: row.failure_code ?? '', cause: row.failure_cause ?? '', cure: row.failure_cure ?? '' }
+        : null,
+    notes: row.notes,
+    ssh_host: sshHost,
+    ssh_port: row.port,
+    ssh_username: row.username,
+    jupyter_url: links.jupyter(publicUrl, row.id),
+    created_at: row.created_at.toISOString(),
+    started_at: row.started_at?.toISOString() ?? null,
+  };
+}
+
+export function presentSsh(
+  row: EnvironmentWithPort,
+  credentials: CredentialsRow,
+  password: string,
+  { sshHost }: Addresses,
+): SshAccess {
+  const { port, username } = row;
+  const hostKey = parsePublicKey(credentials.host_key_public);
+  return {
+    env_id: row.id,
+    ssh_host: sshHost,
+    ssh_port: port,
+    ssh_username: username,
+    ssh_password: password,
+    password_changed_at: credentials.password_changed_at.toISOString(),
+    ssh_command: port === null ? null : sshCommand(username, sshHost, port),
+    vscode_config: port === null ? null : hostBlock(row.id, username, sshHost, port),
+    sftp_url: port === null ? null : links.sftp(username, sshHost, port),
+    host_keys: [{ type: hostKey.type, fingerprint: fingerprint(hostKey.blob) }],
+    known_hosts: port === null ? null : knownHostsLine(sshHost, port, credentials.host_key_public),
+  };
+}

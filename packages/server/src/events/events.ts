@@ -1,0 +1,66 @@
+/**
+ * The timeline of an environment: what was asked, what Berth did, what went wrong, each line with its time.
+ *
+ * Each line is announced to every server when its transaction commits, so that whoever follows the timeline sees it.
+ */
+import type { EnvironmentEvent, EventKind, Status } from '@berth/contract';
+import { notify } from '../database/database.ts';
+import type { Session } from '../database/database.ts';
+import type { EventRow } from '../database/schema.ts';
+
+export interface NewEvent {
+  kind: EventKind;
+  message: string;
+  step?: string;
+  status?: Status;
+}
+
+/** What travels with a notification. `generation` only with a request, which ends work for older ones. */
+export interface EnvironmentNotice {
+  id: string;
+  generation?: number;
+}
+
+export async function addEvents(
+  session: Session,
+  id: string,
+  events: NewEvent[],
+  generation?: number,
+): Promise<void> {
+  await session
+    .insertInto('environment_events')
+    .values(
+      events.map(({ kind, message, step, status }) => ({
+        env_id: id,
+        kind,
+        message,
+        step: step ?? null,
+        status: status ?? null,
+      })),
+    )
+    .execute();
+  await notify(
+    session,
+    JSON.stringify({ id, ...(generation === undefined ? {} : { generation }) } satisfies EnvironmentNotice),
+  );
+}
+
+export async function listEvents(
+  session: Session,
+  id: string,
+  options: { after: number; limit: number },
+): Promise<EventRow[]> {
+  return session
+    .selectFrom('environment_events')
+    .selectAll()
+    .where('env_id', '=', id)
+    .where('id', '>', options.after)
+    .orderBy('id')
+    .limit(options.limit)
+    .execute();
+}
+
+export function presentEvent(row: EventRow): EnvironmentEvent {
+  const { id, at, kind, step, message, status } = row;
+  return { id, at: at.toISOString(), kind, step, message, status };
+}

@@ -1,0 +1,161 @@
+/**
+ * The HTTP side: validation, who is asking, errors as problem documents, the API's description.
+ *
+ * Every route asks for a principal unless its config says `public`.
+ */
+import { randomUUID } from 'node:crypto';
+import { BerthError, routes } from '@berth/contract';
+import fastifyHelmet from '@fastify/helmet';
+import fastifyRateLimit from '@fastify/rate-limit';
+import fastifySwagger from '@fastify/swagger';
+import fastifySwaggerUi from '@fastify/swagger-ui';
+import type { TypeBoxTypeProvider } from '@fastify/type-provider-typebox';
+import fastify, { LogController } from 'fastify';
+import type {
+  FastifyBaseLogger,
+  FastifyInstance,
+  RawReplyDefaultExpression,
+  RawRequestDefaultExpression,
+  RawServerDefault,
+} from 'fastify';
+import type { Logger } from 'pino';
+import { authenticate, localPrincipal } from '../accounts/accounts.ts';
+import type { Principal } from '../accounts/principal.ts';
+import { accountRoutes } from '../accounts/routes.ts';
+import type { Database } from '../database/database.ts';
+import type { Addresses } from '../environments/present.ts';
+import { environmentRoutes } from '../environments/routes.ts';
+import type { Notices } from '../events/notices.ts';
+import { platformRoutes } from '../platform/routes.ts';
+import type { Platform } from '../platform/platform.ts';
+import { portRoutes } from '../ports/routes.ts';
+import type { Runtime } from '../runtime/runtime.ts';
+import type { KeyRing } from '../secrets/key-ring.ts';
+import type { SettingInForce, Settings } from '../settings.ts';
+import { sshKeyRoutes } from '../ssh-keys/routes.ts';
+import { sendProblem, toProblem } from './problems.ts';
+import { compileValidator } from './validation.ts';
+
+export type App = FastifyInstance<
+  RawServerDefault,
+  RawRequestDefaultExpression,
+  RawReplyDefaultExpression,
+  FastifyBaseLogger,
+  TypeBoxTypeProvider
+>;
+
+/** What the routes work with. */
+export interface Services {
+  database: Database;
+  runtime: Runtime;
+  settings: Settings;
+  settingsInForce: SettingInForce[];
+  keyRing: KeyRing;
+  notices: Notices;
+  platform: Platform;
+  addresses: Addresses;
+  logger: Logger;
+  /** Aborted when the server is about to end, so that long answers end too. */
+  stopping: AbortSignal;
+}
+
+declare module 'fastify' {
+  interface FastifyRequest {
+    principal: Principal;
+  }
+  interface FastifyContextConfig {
+    /** Answers without asking who is there. */
+    public?: boolean;
+  }
+}
+
+/** Set on the sockets that came through the Unix socket in the data folder. */
+export const localSockets = new WeakSet<object>();
+
+const largestBodyBytes = 1024 * 1024;
+
+export async function makeApp(services: Services): Promise<App> {
+  const app = fastify({
+    loggerInstance: services.logger as FastifyBaseLogger,
+    disableRequestLogging: true,
+    logController: new LogController({ disableRequestLogging: true }),
+    bodyLimit: largestBodyBytes,
+    genReqId: () => randomUUID(),
+    routerOptions: { maxParamLength: 200 },
+    requestTimeout: 60_000,
+    forceCloseConnections: true,
+  }).withTypeProvider<TypeBoxTypeProvider>();
+
+  app.setValidatorCompiler(compileValidator);
+  app.setErrorHandler((error, request, reply) => sendProblem(reply, toProblem(error, request)));
+  app.setNotFoundHandler((request, reply) =>
+    sendProblem(
+      reply,
+      toProblem(
+        new BerthError(
+          'not_found',
+          `${request.method} ${request.url.split('?')[0]} is not a path of this API.`,
+        ),
+        request,
+      ),
+    ),
+  );
+  app.removeContentTypeParser('text/plain');
+  acceptEmptyJson(app);
+
+  app.decorateRequest('principal');
+  app.addHook('onRequest', async (request) => {
+    if (request.routeOptions.config.public === true || request.is404) return;
+    request.principal = localSockets.has(request.raw.socket)
+      ? await localPrincipal(services.database)
+      : await authenticate(services.database, request.headers.authorization);
+  });
+
+  await app.register(fastifyHelmet, { contentSecurityPolicy: false });
+  await app.register(fastifyRateLimit, {
+    global: false,
+    errorResponseBuilder: (_request, context) =>
+      new BerthError(
+        'rate_limited',
+        `Too many requests from this address: at most ${context.max} in ${context.after}.`,
+      ),
+  });
+  await app.register(fastifySwagger, {
+    openapi: {
+      openapi: '3.1.0',
+      info: { title: 'Berth', version: '0.1.0', description: apiDescription },
+      components: { securitySchemes: { token: { type: 'http', scheme: 'bearer' } } },
+      security: [{ token: [] }],
+    },
+  });
+  await app.register(fastifySwaggerUi, {
+    routePrefix: routes.docs,
+    staticCSP: true,
+    theme: { title: 'Berth' },
+  });
+
+  app.addHook('onRoute', (route) => {
+    if (route.url.startsWith(routes.docs)) route.config = { ...route.config, public: true };
+  });
+  await app.register(async (scope) => {
+    const typed = scope.withTypeProvider<TypeBoxTypeProvider>();
+    for (const register of [environmentRoutes, sshKeyRoutes, portRoutes, accountRoutes, platformRoutes]) {
+      register(typed, services);
+    }
+    typed.get(routes.openapi, { config: { public: true }, schema: { hide: true } }, () => app.swagger());
+  });
+  await app.ready();
+  return app;
+}
+
+/** `POST .../start` has nothing to say; clients that send the JSON type with an empty body mean just that. */
+function acceptEmptyJson(app: App): void {
+  const parse = app.getDefaultJsonParser('error', 'error');
+  app.addContentTypeParser('application/json', { parseAs: 'string' }, (request, body, done) => {
+    if (body === '') done(null, undefined);
+    else void parse(request, String(body), done);
+  });
+}
+
+const apiDescription = `Every route but /healthz, /readyz, the description of the API and POST /api/login asks for
+a bearer token. Errors are problem documents (RFC 9457) with a stable code, what happened, and the cure.`;

@@ -1,0 +1,73 @@
+/**
+ * The rules of own ports.
+ *
+ * The database's unique index arbitrates, the runtime's answer comes second. A released port rests, so that a line in
+ * somebody's known_hosts does not soon meet a stranger; it is given out early only when nothing else is free.
+ */
+import { BerthError } from '@berth/contract';
+import type { Session } from '../database/database.ts';
+import type { Runtime } from '../runtime/runtime.ts';
+import type { Settings } from '../settings.ts';
+import { countPorts, freePorts, insertMapping, lastPort, lockPorts } from './table.ts';
+
+type PortSettings = Pick<Settings, 'portRange' | 'portOrder' | 'portRestSeconds'>;
+
+export interface Allocation {
+  port: number;
+  /** Ports that came first and that another program on the host holds. */
+  skipped: number[];
+}
+
+/** How many candidates are looked up at once; more only matter where many are held by others. */
+const batch = 16;
+
+/**
+ * Gives the environment a port, in the caller's transaction. `except` names ports that the runtime has refused.
+ *
+ * @throws BerthError `ports_exhausted`
+ */
+export async function allocatePort(
+  session: Session,
+  runtime: Pick<Runtime, 'portIsHeld'>,
+  settings: PortSettings,
+  environment: { id: string; customer_id: number },
+  except: number[] = [],
+): Promise<Allocation> {
+  await lockPorts(session);
+  const before = await lastPort(session, environment.id);
+  const { first, last } = settings.portRange;
+  if (before !== undefined && before >= first && before <= last && !except.includes(before)) {
+    if (!(await runtime.portIsHeld(before))) {
+      await insertMapping(session, environment.id, environment.customer_id, before);
+      return { port: before, skipped: [] };
+    }
+  }
+  const skipped: number[] = [];
+  for (;;) {
+    const candidates = await freePorts(session, {
+      ...settings,
+      except: [...except, ...skipped],
+      limit: batch,
+    });
+    for (const port of candidates) {
+      if (await runtime.portIsHeld(port)) {
+        skipped.push(port);
+        continue;
+      }
+      await insertMapping(session, environment.id, environment.customer_id, port);
+      return { port, skipped };
+    }
+    if (candidates.length < batch) break;
+  }
+  const { used, resting } = await countPorts(session, settings.portRange, settings.portRestSeconds);
+  throw new BerthError(
+    'ports_exhausted',
+    `None of the ${last - first + 1} ports ${first}-${last} is left: ${used} in use, ${resting} resting, ${skipped.length + except.length} held by other programs.`,
+    { field: 'own_port' },
+  );
+}
+
+export function skippedNote(skipped: number[]): string {
+  const which = skipped.length === 1 ? `Port ${skipped[0]} was` : `Ports ${skipped.join(', ')} were`;
+  return `${which} passed over: another program on this host holds ${skipped.length === 1 ? 'it' : 'them'}.`;
+}

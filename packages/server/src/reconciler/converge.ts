@@ -1,0 +1,302 @@
+/**
+ * Brings one environment to where it is wanted.
+ *
+ * Looks at what is, does what lacks, and writes down how it ended. Every step can be done again, so it does not
+ * matter after which statement the server was killed: the row is still due, and the same walk is made from its start.
+ */
+import { setTimeout as pause } from 'node:timers/promises';
+import { BerthError } from '@berth/contract';
+import type { Failure, Status } from '@berth/contract';
+import type { Logger } from 'pino';
+import { secretFiles } from '../credentials/credentials.ts';
+import type { Database } from '../database/database.ts';
+import type { EnvironmentRow } from '../database/schema.ts';
+import { releasePort } from '../environments/environments.ts';
+import { addEvents } from '../events/events.ts';
+import type { NewEvent } from '../events/events.ts';
+import type { Platform } from '../platform/platform.ts';
+import { allocatePort, skippedNote } from '../ports/ports.ts';
+import { activePort } from '../ports/table.ts';
+import { RuntimeError } from '../runtime/runtime.ts';
+import type { ObservedWorkload, Runtime, WorkloadSpec } from '../runtime/runtime.ts';
+import type { KeyRing } from '../secrets/key-ring.ts';
+import type { Settings } from '../settings.ts';
+import { waitForSsh } from './handshake.ts';
+import { beginStep, imageReference, putOff, restartDone, settle, showStarting } from './table.ts';
+
+export interface Workshop {
+  database: Database;
+  runtime: Runtime;
+  settings: Settings;
+  keyRing: KeyRing;
+  platform: Platform;
+  authorityPublic: string;
+  logger: Logger;
+}
+
+/** Tries of a step that may pass by itself, before the environment counts as failed. */
+const mostAttempts = 4;
+const firstPauseMs = 250;
+const longestPauseMs = 5000;
+
+/** Somebody asked for something else: what was begun is left where it is, and the new wish is looked at. */
+export class Superseded extends Error {
+  override name = 'Superseded';
+}
+
+/** @param signal aborted with `Superseded`, or when the server stops */
+export async function converge(workshop: Workshop, row: EnvironmentRow, signal: AbortSignal): Promise<void> {
+  const began = Date.now();
+  try {
+    if (row.wanted === 'running') await converged.running(workshop, row, signal, began);
+    else if (row.wanted === 'stopped') await converged.stopped(workshop, row, began);
+    else await converged.deleted(workshop, row, began);
+  } catch (error) {
+    if (signal.aborted) return;
+    await retryOrFail(workshop, row, error);
+  }
+}
+
+const converged = {
+  async running(workshop: Workshop, row: EnvironmentRow, signal: AbortSignal, began: number): Promise<void> {
+    const { database, runtime, keyRing, settings } = workshop;
+    if (row.restart_wanted) {
+      await beginStep(database, row, 'stop', 'Stopping its container.');
+      await runtime.stop(row.id, settings.stopGraceSeconds);
+      await restartDone(database, row);
+    }
+    const { files, hostKeyPublic } = await secretFiles(database, keyRing, row, workshop.authorityPublic);
+    let workload = row.status === 'creating' ? null : await runtime.observe(row.id);
+    if (row.status === 'running' && workload?.state === 'running' && workload.runId === row.run_id) {
+      await runtime.writeSecrets(row.id, files);
+      await settle(database, row, { status: 'running' });
+      return;
+    }
+    if (row.status === 'running') await noticeDrift(workshop, row, workload);
+
+    const spec = await specOf(workshop, row);
+    const deadline = began + settings.readyTimeoutSeconds * 1000;
+    await beginStep(database, row, 'image', 'Looking for its image.');
+    await runtime.ensureImage(
+      spec.imageReference,
+      (message) =>
+        void addEvents(database, row.id, [{ kind: 'step', step: 'image', message }]).catch(() => undefined),
+      signal,
+    );
+    signal.throwIfAborted();
+    await beginStep(database, row, 'storage', 'Making its folders that last.');
+    await Promise.all([runtime.ensureStorage(spec), runtime.writeSecrets(row.id, files)]);
+    signal.throwIfAborted();
+    await beginStep(database, row, 'container', 'Starting its container.');
+    workload = await runOnFreePort(workshop, row, spec);
+    await beginStep(database, row, 'handshake', 'Waiting for its sshd to answer.');
+    workload = await waitForSsh(runtime, row.id, workload, hostKeyPublic, deadline, signal);
+
+    const notes = notesOf(workshop, row);
+    const seconds = ((Date.now() - row.status_since.getTime()) / 1000).toFixed(1);
+    await finish(workshop, row, { status: 'running', runId: workload.runId, notes }, [
+      ...notes
+        .filter((note) => !row.notes.includes(note))
+        .map((message): NewEvent => ({ kind: 'note', message })),
+      {
+        kind: 'status',
+        status: 'running',
+        message: `Running: ssh answered, ${seconds} s after the request.`,
+      },
+    ]);
+  },
+
+  async stopped(
+    { runtime, settings, database, ...rest }: Workshop,
+    row: EnvironmentRow,
+    began: number,
+  ): Promise<void> {
+    const workshop = { runtime, settings, database, ...rest };
+    if (row.status === 'stopped' && (await runtime.observe(row.id))?.state !== 'running') {
+      await settle(database, row, { status: 'stopped' });
+      return;
+    }
+    await beginStep(database, row, 'stop', 'Stopping its container.');
+    await runtime.stop(row.id, settings.stopGraceSeconds);
+    await finish(workshop, row, { status: 'stopped' }, [
+      { kind: 'status', status: 'stopped', message: `Stopped after ${seconds(began)} s; its files stay.` },
+    ]);
+  },
+
+  async deleted(workshop: Workshop, row: EnvironmentRow, began: number): Promise<void> {
+    const { runtime, database } = workshop;
+    await beginStep(database, row, 'remove', 'Removing its container and its files.');
+    await runtime.removeWorkload(row.id, 1);
+    await runtime.removeStorage(row.id);
+    await database.transaction().execute(async (transaction) => {
+      if (!(await settle(transaction, row, { status: 'deleted' }))) return;
+      const released = await releasePort(transaction, row.id);
+      await transaction.deleteFrom('ssh_credentials').where('env_id', '=', row.id).execute();
+      await addEvents(transaction, row.id, [
+        ...released,
+        { kind: 'note', message: `Deleted after ${seconds(began)} s; nothing is left but this history.` },
+      ]);
+    });
+  },
+};
+
+function seconds(since: number): string {
+  return ((Date.now() - since) / 1000).toFixed(1);
+}
+
+async function finish(
+  { database }: Workshop,
+  row: EnvironmentRow,
+  change: Parameters<typeof settle>[2],
+  events: NewEvent[],
+): Promise<void> {
+  await database.transaction().execute(async (transaction) => {
+    if (await settle(transaction, row, change)) await addEvents(transaction, row.id, events);
+  });
+}
+
+async function specOf({ database }: Workshop, row: EnvironmentRow): Promise<WorkloadSpec> {
+  const reference = await imageReference(database, row.image);
+  if (reference === undefined) {
+    throw new RuntimeError(
+      'image_missing',
+      `The image ${row.image} is no longer in the catalogue.`,
+      'Create the environment again with another image.',
+    );
+  }
+  return {
+    id: row.id,
+    imageReference: reference,
+    username: row.username,
+    sudo: row.sudo,
+    cpuCores: row.cpu,
+    memoryGiB: row.memory,
+    gpus: row.gpu,
+    storageGiB: row.storage,
+    publicPort: await activePort(database, row.id),
+  };
+}
+
+/** A port that the runtime finds taken is given back, and the next one is tried, with a line in the timeline. */
+async function runOnFreePort(
+  workshop: Workshop,
+  row: EnvironmentRow,
+  first: WorkloadSpec,
+): Promise<ObservedWorkload> {
+  const { database, runtime, settings } = workshop;
+  const refused: number[] = [];
+  let spec = first;
+  for (;;) {
+    try {
+      return await runtime.run(spec);
+    } catch (error) {
+      if (!(error instanceof RuntimeError) || error.code !== 'port_taken' || spec.publicPort === null)
+        throw error;
+      refused.push(spec.publicPort);
+      const publicPort = await database.transaction().execute(async (transaction) => {
+        const released = await releasePort(transaction, row.id);
+        const { port } = await allocatePort(transaction, runtime, settings, row, refused);
+        await addEvents(transaction, row.id, [
+          { kind: 'port', message: skippedNote(refused.slice(-1)) },
+          ...released,
+          { kind: 'port', message: `Port ${port} is its own.` },
+        ]);
+        return port;
+      });
+      spec = { ...spec, publicPort };
+    }
+  }
+}
+
+async function noticeDrift(
+  workshop: Workshop,
+  row: EnvironmentRow,
+  workload: ObservedWorkload | null,
+): Promise<void> {
+  const { database } = workshop;
+  const what =
+    workload === null
+      ? 'Its container was removed outside of Berth; it is made again.'
+      : workload.state === 'running'
+        ? 'Its container was started again outside of Berth.'
+        : workload.outOfMemory
+          ? 'Its container ran out of memory and ended; it is started again.'
+          : `Its container ended outside of Berth${workload.exitCode === null ? '' : ` (exit code ${workload.exitCode})`}; it is started again.`;
+  await database.transaction().execute(async (transaction) => {
+    await showStarting(transaction, row);
+    await addEvents(transaction, row.id, [{ kind: 'drift', status: 'starting', message: what }]);
+  });
+}
+
+function notesOf({ platform }: Workshop, row: EnvironmentRow): string[] {
+  const notes = [];
+  if (!platform.storageEnforced)
+    notes.push(`The limit of ${row.storage} GiB of storage is not held to on this host.`);
+  return notes;
+}
+
+async function retryOrFail(workshop: Workshop, row: EnvironmentRow, error: unknown): Promise<void> {
+  const { database, logger, settings } = workshop;
+  const cause = error instanceof Error ? error : new Error(String(error));
+  if (!(cause instanceof RuntimeError) && !(cause instanceof BerthError)) {
+    logger.error({ error: cause, environment: row.id }, 'working on an environment failed');
+  }
+  const attempts = row.attempts + 1;
+  const away = cause instanceof RuntimeError && cause.code === 'unavailable';
+  const late = Date.now() - row.status_since.getTime() > settings.readyTimeoutSeconds * 1000;
+  const mayPass = cause instanceof RuntimeError ? cause.passing : !(cause instanceof BerthError);
+  // What shall stop or go away is tried until it is so; what shall run is given up at some point.
+  const again = row.wanted !== 'running' || (mayPass && !late && (away || attempts < mostAttempts));
+  if (again) {
+    const pauseMs = Math.min(firstPauseMs * 2 ** Math.min(attempts - 1, 10), longestPauseMs);
+    await putOff(database, row, pauseMs, attempts);
+    if (attempts === 1 || !away) {
+      await addEvents(database, row.id, [{ kind: 'retry', message: `${cause.message} Trying again.` }]);
+    }
+    return;
+  }
+  await fail(workshop, row, failureOf(cause));
+}
+
+function failureOf(cause: Error): Failure {
+  if (cause instanceof RuntimeError) return { code: cause.code, cause: cause.message, cure: cause.cure };
+  if (cause instanceof BerthError) return { code: cause.code, cause: cause.message, cure: cause.cure };
+  return {
+    code: 'internal',
+    cause: 'Berth made a mistake.',
+    cure: "Look into Berth's log, then start it again.",
+  };
+}
+
+/** An environment that never ran leaves nothing behind; one that did keeps its files and its port. */
+async function fail(workshop: Workshop, row: EnvironmentRow, failure: Failure): Promise<void> {
+  const { database, runtime, settings } = workshop;
+  const neverRan = row.first_started_at === null;
+  try {
+    if (neverRan) {
+      await runtime.removeWorkload(row.id, 1);
+      await runtime.removeStorage(row.id);
+    } else {
+      await runtime.stop(row.id, settings.stopGraceSeconds);
+    }
+  } catch (error) {
+    // Cleaned up once the runtime can: the row stays due, and this is reached again.
+    await putOff(database, row, longestPauseMs, row.attempts + 1);
+    workshop.logger.warn({ error, environment: row.id }, 'cleaning up after a failure has to wait');
+    await pause(0);
+    return;
+  }
+  await database.transaction().execute(async (transaction) => {
+    if (!(await settle(transaction, row, { status: 'failed', failure }))) return;
+    const released = neverRan ? await releasePort(transaction, row.id) : [];
+    const kept = neverRan ? 'Nothing was left behind.' : 'Its files and its port were kept.';
+    await addEvents(transaction, row.id, [
+      {
+        kind: 'status',
+        status: 'failed' satisfies Status,
+        message: `${failure.cause} ${failure.cure} ${kept}`,
+      },
+      ...released,
+    ]);
+  });
+}

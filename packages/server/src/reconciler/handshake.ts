@@ -1,0 +1,101 @@
+/**
+ * Waits until an environment's sshd has answered a real SSH handshake with the environment's own host key.
+ */
+import { setTimeout as pause } from 'node:timers/promises';
+import { ProbeError, parsePublicKey, probe } from '@berth/ssh';
+import { RuntimeError } from '../runtime/runtime.ts';
+import type { ObservedWorkload, Runtime } from '../runtime/runtime.ts';
+
+const probeTimeoutMs = 3000;
+const firstPauseMs = 10;
+const longestPauseMs = 250;
+/** Looking at the container costs the engine more than a refused connection costs the kernel. */
+const probesPerLook = 8;
+
+/**
+ * @param deadline milliseconds since the epoch
+ * @returns the workload whose sshd answered
+ * @throws RuntimeError when the container ends, or the time is up; the signal's reason when it is aborted
+ */
+export async function waitForSsh(
+  runtime: Runtime,
+  id: string,
+  started: ObservedWorkload,
+  hostKeyPublic: string,
+  deadline: number,
+  signal: AbortSignal,
+): Promise<ObservedWorkload> {
+  const expectedHostKey = parsePublicKey(hostKeyPublic).blob;
+  let workload: ObservedWorkload | null = started;
+  let pauseMs = firstPauseMs;
+  let lastFault = 'it has no address yet';
+  for (let tries = 1; ; tries += 1) {
+    signal.throwIfAborted();
+    if (workload?.address) {
+      try {
+        await probe({ ...workload.address, timeoutMs: probeTimeoutMs, expectedHostKey, signal });
+        return workload;
+      } catch (error) {
+        signal.throwIfAborted();
+        if (!(error instanceof ProbeError)) throw error;
+        lastFault = error.message;
+      }
+    }
+    if (workload?.address === null || tries % probesPerLook === 0) {
+      workload = await runtime.observe(id);
+      if (workload === null || workload.state === 'stopped' || workload.restarts > 0) {
+        throw await endedEarly(runtime, id, workload);
+      }
+    }
+    if (Date.now() > deadline) {
+      throw new RuntimeError(
+        'refused',
+        `Its sshd did not answer in time: ${lastFault.replace(/\.$/, '')}.`,
+        'Look at its log, then start it again.',
+      );
+    }
+    await pause(pauseMs, undefined, { signal });
+    pauseMs = Math.min(pauseMs * 1.5, longestPauseMs);
+  }
+}
+
+async function endedEarly(
+  runtime: Runtime,
+  id: string,
+  workload: ObservedWorkload | null,
+): Promise<RuntimeError> {
+  if (workload === null) {
+    return new RuntimeError('other', 'Its container was removed while it started.', 'Start it again.');
+  }
+  if (workload.outOfMemory) {
+    return new RuntimeError(
+      'refused',
+      'Its container ran out of memory while it started.',
+      'Give it more memory and start it again.',
+    );
+  }
+  const said = await lastLines(runtime, id, 3);
+  const code = workload.exitCode === null ? '' : ` with exit code ${workload.exitCode}`;
+  return new RuntimeError(
+    'other',
+    `Its container ended${code}${said === '' ? '' : `; its log ends with: ${said}`}`.replace(/\.?$/, '.'),
+    'Look at its log, then start it again.',
+  );
+}
+
+async function lastLines(runtime: Runtime, id: string, count: number): Promise<string> {
+  const lines: string[] = [];
+  for await (const line of runtime.logs(id, {
+    tail: count,
+    follow: false,
+    signal: AbortSignal.timeout(5000),
+  })) {
+    lines.push(
+      line
+        .replace(/[\p{Cc}\p{Cf}]/gu, ' ')
+        .trim()
+        .slice(0, 200),
+    );
+  }
+  return lines.slice(-count).join(' | ');
+}

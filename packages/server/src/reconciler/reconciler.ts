@@ -1,0 +1,200 @@
+/**
+ * The reconciler: takes due environments and brings each to where it is wanted.
+ *
+ * Woken by notifications, by the runtime's events and by a timer; what it does follows changes, not the number of
+ * environments. One environment is worked on by one server at a time, which its row's lease says.
+ */
+import { isDeepStrictEqual } from 'node:util';
+import type { Notices } from '../events/notices.ts';
+import type { EnvironmentRow } from '../database/schema.ts';
+import { RuntimeError } from '../runtime/runtime.ts';
+import { Superseded, converge } from './converge.ts';
+import type { Workshop } from './converge.ts';
+import { allStates, claimDue, dropLeases, hurry, makeDue, nextDue, release, renewLeases } from './table.ts';
+
+const leaseSeconds = 15;
+/** The timer's longest sleep: what a lost notification costs at most. */
+const longestSleepMs = 2000;
+/** How many environments are worked on at once; starting a container is the engine's work, waiting costs nothing. */
+const mostAtOnce = 8;
+
+export class Reconciler {
+  readonly #workshop: Workshop;
+  readonly #owner: string;
+  readonly #stopping = new AbortController();
+  readonly #working = new Map<string, { generation: number; abort: AbortController; wentDown: boolean }>();
+  readonly #unsubscribe: () => void;
+  #timer: NodeJS.Timeout | null = null;
+  #turning = false;
+  #turnAgain = false;
+  #idle: (() => void)[] = [];
+
+  constructor(workshop: Workshop, owner: string, notices: Notices) {
+    this.#workshop = workshop;
+    this.#owner = owner;
+    this.#unsubscribe = notices.onAny(
+      ({ id, generation }) => {
+        if (generation === undefined) return;
+        const work = this.#working.get(id);
+        if (work && work.generation < generation) work.abort.abort(new Superseded());
+        this.#turn();
+      },
+      () => this.#turn(),
+    );
+  }
+
+  async start(): Promise<void> {
+    await dropLeases(this.#workshop.database, this.#owner);
+    void this.#watch();
+    this.#renew();
+    this.#turn();
+  }
+
+  /** Lets go of everything at the next possible moment; what was begun is taken up by the next server. */
+  async stop(): Promise<void> {
+    this.#unsubscribe();
+    this.#stopping.abort();
+    if (this.#timer) clearTimeout(this.#timer);
+    for (const { abort } of this.#working.values()) abort.abort(this.#stopping.signal.reason);
+    while (this.#working.size > 0 || this.#turning)
+      await new Promise<void>((resolve) => this.#idle.push(resolve));
+  }
+
+  /** Takes what is due, once more when something happened meanwhile. */
+  #turn(): void {
+    this.#turnAgain = true;
+    if (this.#turning || this.#stopping.signal.aborted) return;
+    this.#turning = true;
+    void (async () => {
+      let sleepMs = longestSleepMs;
+      try {
+        while (this.#turnAgain && !this.#stopping.signal.aborted) {
+          this.#turnAgain = false;
+          const room = mostAtOnce - this.#working.size;
+          if (room <= 0) break;
+          const rows = await claimDue(this.#workshop.database, this.#owner, leaseSeconds, room);
+          for (const row of rows) void this.#work(row);
+          if (rows.length === room) break;
+          const due = await nextDue(this.#workshop.database);
+          if (due) sleepMs = Math.min(Math.max(due.getTime() - Date.now(), 20), longestSleepMs);
+        }
+      } catch (error) {
+        this.#workshop.logger.warn(
+          { error: (error as Error).message },
+          'looking for work failed; trying again',
+        );
+      } finally {
+        this.#turning = false;
+        this.#wake();
+      }
+      if (this.#stopping.signal.aborted) return;
+      if (this.#timer) clearTimeout(this.#timer);
+      this.#timer = setTimeout(() => this.#turn(), sleepMs);
+    })();
+  }
+
+  async #work(row: EnvironmentRow): Promise<void> {
+    const { database, logger } = this.#workshop;
+    const work = { generation: row.generation, abort: new AbortController(), wentDown: false };
+    this.#working.set(row.id, work);
+    try {
+      await converge(this.#workshop, row, work.abort.signal);
+      if (work.wentDown && row.wanted === 'running') await makeDue(database, [row.id]);
+    } catch (error) {
+      logger.error({ error, environment: row.id }, 'the work on an environment could not be written down');
+    } finally {
+      await release(database, row.id, this.#owner).catch(() => undefined);
+      this.#working.delete(row.id);
+      this.#wake();
+      this.#turn();
+    }
+  }
+
+  #wake(): void {
+    for (const resolve of this.#idle.splice(0)) resolve();
+  }
+
+  #renew(): void {
+    const timer = setInterval(
+      () => {
+        const ids = [...this.#working.keys()];
+        if (ids.length === 0) return;
+        renewLeases(this.#workshop.database, this.#owner, ids, leaseSeconds).catch((error: Error) =>
+          this.#workshop.logger.warn({ error: error.message }, 'leases could not be renewed'),
+        );
+      },
+      (leaseSeconds * 1000) / 3,
+    );
+    this.#stopping.signal.addEventListener('abort', () => clearInterval(timer));
+  }
+
+  /** What changes in the runtime by other hands is looked at; after a gap, everything is. */
+  async #watch(): Promise<void> {
+    const { runtime, database, logger, platform } = this.#workshop;
+    const say = (error: unknown, what: string) => logger.warn({ error: (error as Error).message }, what);
+    await runtime.watch(
+      {
+        onChange: (id, change) => {
+          const work = this.#working.get(id);
+          if (work) {
+            if (change === 'down') work.wentDown = true;
+            return;
+          }
+          makeDue(database, [id]).then(
+            () => this.#turn(),
+            (error: unknown) => say(error, 'a change in the runtime could not be written down'),
+          );
+        },
+        onReconnect: () => {
+          this.#lookAtEverything().catch((error: unknown) => {
+            if (error instanceof RuntimeError) platform.runtimeFault = error.message;
+            say(error, 'looking at the runtime failed');
+            if (!this.#stopping.signal.aborted) setTimeout(() => this.#lookAgain(), longestSleepMs).unref();
+          });
+        },
+        onLost: () => {
+          platform.runtimeFault ??= 'does not answer';
+        },
+      },
+      this.#stopping.signal,
+    );
+  }
+
+  #lookAgain(): void {
+    if (this.#stopping.signal.aborted) return;
+    this.#lookAtEverything().catch(() => setTimeout(() => this.#lookAgain(), longestSleepMs).unref());
+  }
+
+  /** Compares all rows with all things in the runtime; what differs is due, what has no row is reported. */
+  async #lookAtEverything(): Promise<void> {
+    const { runtime, database, platform, logger } = this.#workshop;
+    const report = await runtime.prepare();
+    platform.storageEnforced = report.storageEnforced;
+    platform.notes = report.notes;
+    const things = await runtime.list();
+    const rows = new Map((await allStates(database)).map((row) => [row.id, row]));
+    const unclaimed = things.filter(({ id }) => !rows.has(id) || rows.get(id)?.status === 'deleted');
+    if (unclaimed.length > 0 && !isDeepStrictEqual(unclaimed, platform.unclaimed)) {
+      logger.warn(
+        { unclaimed: unclaimed.map(({ kind, name }) => `${kind} ${name}`) },
+        'things of this installation belong to no environment; they are left alone',
+      );
+    }
+    platform.unclaimed = unclaimed;
+    const running = new Set(
+      things.filter((thing) => thing.kind === 'workload' && thing.running).map(({ id }) => id),
+    );
+    const different = [...rows.values()].filter(
+      ({ id, wanted, status }) =>
+        (wanted === 'running' && status === 'running') ||
+        (wanted === 'stopped' && status === 'stopped' && running.has(id)),
+    );
+    await makeDue(
+      database,
+      different.map(({ id }) => id),
+    );
+    await hurry(database);
+    platform.runtimeFault = null;
+    this.#turn();
+  }
+}

@@ -1,0 +1,204 @@
+/** The reconciler's queries: what is due, who works on it, and how it ended. */
+import type { Failure, Status } from '@berth/contract';
+import { sql } from 'kysely';
+import type { Session } from '../database/database.ts';
+import type { EnvironmentRow } from '../database/schema.ts';
+
+const now = sql<Date>`clock_timestamp()`;
+
+/** Takes up to `limit` due environments, so that no other server works on them for `leaseSeconds`. */
+export async function claimDue(
+  session: Session,
+  owner: string,
+  leaseSeconds: number,
+  limit: number,
+): Promise<EnvironmentRow[]> {
+  return session
+    .updateTable('environments')
+    .set({
+      lease_owner: owner,
+      lease_until: sql<Date>`now() + make_interval(secs => ${leaseSeconds}::double precision)`,
+    })
+    .where('id', 'in', (e) =>
+      e
+        .selectFrom('environments')
+        .select('id')
+        .where('due_at', '<=', sql<Date>`now()`)
+        .where((w) => w.or([w('lease_until', 'is', null), w('lease_until', '<', sql<Date>`now()`)]))
+        .orderBy('due_at')
+        .limit(limit)
+        .forUpdate()
+        .skipLocked(),
+    )
+    .returningAll()
+    .execute();
+}
+
+export async function renewLeases(
+  session: Session,
+  owner: string,
+  ids: string[],
+  leaseSeconds: number,
+): Promise<void> {
+  await session
+    .updateTable('environments')
+    .set({ lease_until: sql<Date>`now() + make_interval(secs => ${leaseSeconds}::double precision)` })
+    .where('id', 'in', ids)
+    .where('lease_owner', '=', owner)
+    .execute();
+}
+
+/** After a crash of this server: what it had taken is free at once. */
+export async function dropLeases(session: Session, owner: string): Promise<void> {
+  await session
+    .updateTable('environments')
+    .set({ lease_owner: null, lease_until: null })
+    .where('lease_owner', '=', owner)
+    .execute();
+}
+
+/** The step is shown while it lasts, and its beginning is a line of the timeline; one statement, since it is waited for. */
+export async function beginStep(
+  session: Session,
+  row: EnvironmentRow,
+  step: string,
+  message: string,
+): Promise<void> {
+  await sql`
+    with line as (
+      insert into environment_events (env_id, kind, step, message) values (${row.id}, 'step', ${step}, ${message})
+    ), shown as (
+      update environments set step = ${step} where id = ${row.id} and generation = ${row.generation}
+    )
+    select pg_notify('berth', ${JSON.stringify({ id: row.id })})
+  `.execute(session);
+}
+
+/**
+ * Ends the work on a row, if nobody has asked for something else meanwhile.
+ *
+ * @returns whether it was so; if not, the row stays due
+ */
+export async function settle(
+  session: Session,
+  row: EnvironmentRow,
+  change: {
+    status: Status | 'deleted';
+    runId?: string | null;
+    failure?: Failure;
+    notes?: string[];
+    restartDone?: boolean;
+  },
+): Promise<boolean> {
+  const { status, failure } = change;
+  const started = status === 'running' ? now : undefined;
+  const changed = status !== row.status;
+  const result = await session
+    .updateTable('environments')
+    .set({
+      status,
+      ...(changed ? { status_since: now } : {}),
+      step: null,
+      failure_code: failure?.code ?? null,
+      failure_cause: failure?.cause ?? null,
+      failure_cure: failure?.cure ?? null,
+      due_at: null,
+      attempts: 0,
+      ...(change.runId === undefined ? {} : { run_id: change.runId }),
+      ...(change.notes === undefined ? {} : { notes: JSON.stringify(change.notes) }),
+      ...(started === undefined
+        ? {}
+        : { first_started_at: sql<Date>`coalesce(first_started_at, ${started})` }),
+      ...(started === undefined || row.run_id === change.runId ? {} : { started_at: started }),
+      ...(status === 'deleted' ? { deleted_at: now } : {}),
+    })
+    .where('id', '=', row.id)
+    .where('generation', '=', row.generation)
+    .where('lease_owner', '=', row.lease_owner)
+    .executeTakeFirst();
+  return result.numUpdatedRows === 1n;
+}
+
+export async function restartDone(session: Session, row: EnvironmentRow): Promise<void> {
+  await session
+    .updateTable('environments')
+    .set({ restart_wanted: false })
+    .where('id', '=', row.id)
+    .where('generation', '=', row.generation)
+    .execute();
+}
+
+export async function putOff(
+  session: Session,
+  row: EnvironmentRow,
+  pauseMs: number,
+  attempts: number,
+): Promise<void> {
+  await session
+    .updateTable('environments')
+    .set({ due_at: sql<Date>`now() + make_interval(secs => ${pauseMs / 1000}::double precision)`, attempts })
+    .where('id', '=', row.id)
+    .where('generation', '=', row.generation)
+    .execute();
+}
+
+export async function release(session: Session, id: string, owner: string): Promise<void> {
+  await session
+    .updateTable('environments')
+    .set({ lease_owner: null, lease_until: null })
+    .where('id', '=', id)
+    .where('lease_owner', '=', owner)
+    .execute();
+}
+
+/** Shows that a running environment is not reachable just now and is being brought back. */
+export async function showStarting(session: Session, row: EnvironmentRow): Promise<void> {
+  await session
+    .updateTable('environments')
+    .set({ status: 'starting', status_since: now })
+    .where('id', '=', row.id)
+    .where('generation', '=', row.generation)
+    .where('status', '=', 'running')
+    .execute();
+}
+
+/** Has environments looked at. Failed ones stay as they are until somebody asks for something. */
+export async function makeDue(session: Session, ids: string[]): Promise<void> {
+  if (ids.length === 0) return;
+  await session
+    .updateTable('environments')
+    .set({ due_at: now })
+    .where('id', 'in', ids)
+    .where('status', 'not in', ['failed', 'deleted'])
+    .where((e) => e.or([e('due_at', 'is', null), e('due_at', '>', now)]))
+    .execute();
+}
+
+/** Has environments that wait for their next try tried at once: what failed may work again. */
+export async function hurry(session: Session): Promise<void> {
+  await session.updateTable('environments').set({ due_at: now }).where('due_at', '>', now).execute();
+}
+
+export async function nextDue(session: Session): Promise<Date | null> {
+  const row = await session
+    .selectFrom('environments')
+    .select((e) => e.fn.min('due_at').as('due'))
+    .where('due_at', 'is not', null)
+    .executeTakeFirst();
+  return row?.due ?? null;
+}
+
+export async function allStates(
+  session: Session,
+): Promise<Pick<EnvironmentRow, 'id' | 'wanted' | 'status'>[]> {
+  return session.selectFrom('environments').select(['id', 'wanted', 'status']).execute();
+}
+
+export async function imageReference(session: Session, name: string): Promise<string | undefined> {
+  const row = await session
+    .selectFrom('images')
+    .select('reference')
+    .where('name', '=', name)
+    .executeTakeFirst();
+  return row?.reference;
+}

@@ -1,0 +1,407 @@
+/**
+ * The runtime for one machine: an environment is a container with three named volumes, a folder of secrets mounted
+ * read-only, and a published port that leads to its sshd.
+ *
+ * A container is named after its environment and keeps its own file system from stop to start; it is made anew when
+ * its specification changed. Labels carry the installation's id: what lacks it is never touched.
+ */
+import { createHash } from 'node:crypto';
+import { mkdir, readFile, rename, rm, writeFile } from 'node:fs/promises';
+import { createServer } from 'node:net';
+import { availableParallelism } from 'node:os';
+import { join } from 'node:path';
+import { sshdCapabilities, sudoCapabilities } from '@berth/image/capabilities';
+import type Docker from 'dockerode';
+import { RuntimeError, lastingFolders } from '../runtime.ts';
+import type {
+  LastingFolder,
+  ObservedWorkload,
+  OwnedThing,
+  Runtime,
+  RuntimeReport,
+  SecretFiles,
+  WorkloadSpec,
+} from '../runtime.ts';
+import { hasStatus, runtimeError } from './errors.ts';
+import { containerLog } from './log.ts';
+import { ensureGuard, ensureNetwork } from './network.ts';
+import type { Network } from './network.ts';
+import { watchEvents } from './watch.ts';
+
+const installationLabel = 'berth.installation';
+const environmentLabel = 'berth.environment';
+const specLabel = 'berth.spec';
+
+const sshdPort = 22;
+const gibibyte = 1024 ** 3;
+
+export interface DockerRuntimeOptions {
+  docker: Docker;
+  installationId: string;
+  /** Folder of the secrets that are mounted; one folder an environment in it. */
+  secretsFolder: string;
+  /** Address on which own ports are published. */
+  portAddress: string;
+  /** The environment image, from which the guard runs as well; null: not known. */
+  guardImage: string | null;
+}
+
+export class DockerRuntime implements Runtime {
+  readonly name = 'docker';
+  readonly #docker: Docker;
+  readonly #options: DockerRuntimeOptions;
+  #shared: { network: Network; storageEnforced: boolean } | null = null;
+
+  constructor(options: DockerRuntimeOptions) {
+    this.#docker = options.docker;
+    this.#options = options;
+  }
+
+  async prepare(): Promise<RuntimeReport> {
+    try {
+      const { guardImage, installationId } = this.#options;
+      if (guardImage === null) {
+        throw new RuntimeError(
+          'image_missing',
+          'No environment image is set.',
+          'Start Berth with "npx berth up", which builds it, or set environmentImage.',
+        );
+      }
+      const network = await ensureNetwork(this.#docker, installationId);
+      await ensureGuard(this.#docker, installationId, guardImage);
+      const storageEnforced = this.#shared?.storageEnforced ?? (await this.#storageHasSizes());
+      this.#shared = { network, storageEnforced };
+      return {
+        storageEnforced,
+        notes: storageEnforced
+          ? []
+          : [
+              "The size of storage is not held to: this host's disk gives Docker's volumes no quota (XFS with pquota would).",
+            ],
+      };
+    } catch (error) {
+      throw runtimeError(error, 'preparing the network');
+    }
+  }
+
+  /** The local driver takes `size` only where the file system has project quotas. */
+  async #storageHasSizes(): Promise<boolean> {
+    const name = `berth-${this.#options.installationId.slice(0, 8)}-quota-trial`;
+    try {
+      await this.#docker.createVolume({ Name: name, DriverOpts: { size: '16m' }, Labels: this.#labels('') });
+    } catch (error) {
+      if (hasStatus(error, 400, 500)) return false;
+      throw error;
+    }
+    await this.#docker.getVolume(name).remove();
+    return true;
+  }
+
+  async ensureImage(
+    reference: string,
+    onProgress: (message: string) => void,
+    signal: AbortSignal,
+  ): Promise<void> {
+    try {
+      await this.#docker.getImage(reference).inspect();
+      return;
+    } catch (error) {
+      if (!hasStatus(error, 404)) throw runtimeError(error, `looking for the image ${reference}`);
+    }
+    onProgress(`pulling the image ${reference}`);
+    try {
+      const stream = await this.#docker.pull(reference, { abortSignal: signal });
+      await new Promise<void>((resolve, reject) => {
+        this.#docker.modem.followProgress(stream, (error) => (error ? reject(error) : resolve()));
+      });
+    } catch (error) {
+      const failure = runtimeError(error, `pulling the image ${reference}`);
+      if (failure.code === 'unavailable' || failure.code === 'no_space') throw failure;
+      throw new RuntimeError(
+        'image_missing',
+        `The image ${reference} is not on this host and cannot be pulled (${failure.message}).`,
+        'Check its reference, or bring it with "docker pull" or "docker load".',
+        { cause: error },
+      );
+    }
+  }
+
+  async ensureStorage(spec: WorkloadSpec): Promise<void> {
+    const { storageEnforced } = await this.#prepared();
+    try {
+      await Promise.all(
+        folders.map(async (folder) => {
+          const name = volumeName(spec.id, folder);
+          const volume = (await this.#docker.createVolume({
+            Name: name,
+            Labels: this.#labels(spec.id),
+            ...(storageEnforced ? { DriverOpts: { size: `${Math.round(spec.storageGiB * 1024)}m` } } : {}),
+          })) as { Labels?: Record<string, string> };
+          this.#mustBeOurs(volume.Labels, spec.id, `The Docker volume ${name}`);
+        }),
+      );
+    } catch (error) {
+      throw runtimeError(error, 'making its storage');
+    }
+  }
+
+  async writeSecrets(id: string, files: SecretFiles): Promise<void> {
+    const folder = this.#secretsOf(id);
+    await mkdir(folder, { recursive: true, mode: 0o700 });
+    for (const [name, content] of Object.entries(files)) {
+      const file = join(folder, name);
+      const before = await readFile(file, 'utf8').catch(() => null);
+      if (before === content) continue;
+      await writeFile(`${file}.new`, content, { mode: 0o600 });
+      await rename(`${file}.new`, file);
+    }
+  }
+
+  async run(spec: WorkloadSpec): Promise<ObservedWorkload> {
+    const { network } = await this.#prepared();
+    const container = this.#docker.getContainer(spec.id);
+    const options = this.#containerOptions(spec, network);
+    try {
+      const found = await this.#inspect(spec.id);
+      if (found !== null) {
+        this.#mustBeOurs(found.Config.Labels, spec.id, `The container ${spec.id}`);
+        if (found.State.Paused) await container.unpause();
+        if (found.State.Running) return this.#observed(found);
+        if (found.Config.Labels[specLabel] !== options.Labels?.[specLabel]) await this.#remove(spec.id);
+      }
+      if (found === null || found.Config.Labels[specLabel] !== options.Labels?.[specLabel]) {
+        await this.#docker.createContainer(options);
+      }
+      await container.start().catch(ignoring(304));
+      const started = await container.inspect();
+      return this.#observed(started);
+    } catch (error) {
+      throw runtimeError(error, 'starting its container');
+    }
+  }
+
+  async stop(id: string, graceSeconds: number): Promise<void> {
+    try {
+      const found = await this.#inspect(id);
+      if (found === null || !this.#isOurs(found.Config.Labels, id)) return;
+      if (found.State.Paused) await this.#docker.getContainer(id).unpause();
+      await this.#docker.getContainer(id).stop({ t: graceSeconds }).catch(ignoring(304, 404));
+    } catch (error) {
+      throw runtimeError(error, 'stopping its container');
+    }
+  }
+
+  async removeWorkload(id: string, graceSeconds: number): Promise<void> {
+    await this.stop(id, graceSeconds);
+    try {
+      const found = await this.#inspect(id);
+      if (found !== null && this.#isOurs(found.Config.Labels, id)) await this.#remove(id);
+    } catch (error) {
+      throw runtimeError(error, 'removing its container');
+    }
+    await rm(this.#secretsOf(id), { recursive: true, force: true });
+  }
+
+  async removeStorage(id: string): Promise<void> {
+    try {
+      await Promise.all(
+        folders.map(async (folder) => {
+          const volume = this.#docker.getVolume(volumeName(id, folder));
+          try {
+            const found = await volume.inspect();
+            if (this.#isOurs(found.Labels, id)) await volume.remove();
+          } catch (error) {
+            if (!hasStatus(error, 404)) throw error;
+          }
+        }),
+      );
+    } catch (error) {
+      throw runtimeError(error, 'removing its storage');
+    }
+  }
+
+  async observe(id: string): Promise<ObservedWorkload | null> {
+    try {
+      const found = await this.#inspect(id);
+      return found !== null && this.#isOurs(found.Config.Labels, id) ? this.#observed(found) : null;
+    } catch (error) {
+      throw runtimeError(error, 'looking at its container');
+    }
+  }
+
+  async list(): Promise<OwnedThing[]> {
+    try {
+      const label = [`${installationLabel}=${this.#options.installationId}`, environmentLabel];
+      const [containers, volumes] = await Promise.all([
+        this.#docker.listContainers({ all: true, filters: { label } }),
+        this.#docker.listVolumes({ filters: { label } }),
+      ]);
+      return [
+        ...containers.map(({ Names, Labels, State, Id }) => ({
+          kind: 'workload' as const,
+          name: (Names[0] ?? Id).replace(/^\//, ''),
+          id: Labels[environmentLabel] ?? '',
+          running: State === 'running',
+        })),
+        ...(volumes.Volumes ?? []).map(({ Name, Labels }) => ({
+          kind: 'storage' as const,
+          name: Name,
+          id: Labels?.[environmentLabel] ?? '',
+          running: false,
+        })),
+      ];
+    } catch (error) {
+      throw runtimeError(error, 'listing containers');
+    }
+  }
+
+  async *logs(
+    id: string,
+    options: { tail: number; follow: boolean; signal: AbortSignal },
+  ): AsyncIterable<string> {
+    try {
+      const found = await this.#inspect(id);
+      if (found === null || !this.#isOurs(found.Config.Labels, id)) return;
+      yield* containerLog(this.#docker.getContainer(id), options);
+    } catch (error) {
+      if (!options.signal.aborted) throw runtimeError(error, 'reading its log');
+    }
+  }
+
+  watch(
+    handlers: { onChange(id: string, change: 'up' | 'down'): void; onReconnect(): void; onLost(): void },
+    signal: AbortSignal,
+  ): Promise<void> {
+    const label = `${installationLabel}=${this.#options.installationId}`;
+    return watchEvents(this.#docker, label, environmentLabel, handlers, signal);
+  }
+
+  async portIsHeld(port: number): Promise<boolean> {
+    const server = createServer();
+    return new Promise((resolve) => {
+      server.once('error', (error: NodeJS.ErrnoException) => resolve(error.code === 'EADDRINUSE'));
+      server.listen({ port, host: this.#options.portAddress, exclusive: true }, () =>
+        server.close(() => resolve(false)),
+      );
+    });
+  }
+
+  async #prepared() {
+    if (this.#shared === null) await this.prepare();
+    if (this.#shared === null) throw new Error('prepare() leaves the network known');
+    return this.#shared;
+  }
+
+  async #inspect(id: string): Promise<Docker.ContainerInspectInfo | null> {
+    try {
+      return await this.#docker.getContainer(id).inspect();
+    } catch (error) {
+      if (hasStatus(error, 404)) return null;
+      throw error;
+    }
+  }
+
+  async #remove(id: string): Promise<void> {
+    await this.#docker.getContainer(id).remove({ force: true }).catch(ignoring(404));
+  }
+
+  #observed(found: Docker.ContainerInspectInfo): ObservedWorkload {
+    const { State } = found;
+    const network = Object.values(found.NetworkSettings.Networks)[0];
+    const running = State.Running && !State.Restarting && !State.Paused;
+    const ranBefore = !State.StartedAt.startsWith('0001-');
+    return {
+      state: running ? 'running' : State.Restarting ? 'waiting' : 'stopped',
+      address: running && network?.IPAddress ? { host: network.IPAddress, port: sshdPort } : null,
+      exitCode: running || !ranBefore ? null : State.ExitCode,
+      outOfMemory: State.OOMKilled,
+      runId: ranBefore ? `${found.Id.slice(0, 12)}@${State.StartedAt}` : null,
+      restarts: found.RestartCount,
+    };
+  }
+
+  #containerOptions(spec: WorkloadSpec, network: Network): Docker.ContainerCreateOptions {
+    const memoryBytes = Math.round(spec.memoryGiB * gibibyte);
+    const port = `${sshdPort}/tcp`;
+    const options: Docker.ContainerCreateOptions = {
+      name: spec.id,
+      Image: spec.imageReference,
+      Hostname: spec.id,
+      Env: [
+        `BERTH_ENVIRONMENT=${spec.id}`,
+        `BERTH_USER=${spec.username}`,
+        `BERTH_SUDO=${spec.sudo}`,
+        `BERTH_EXEMPT_SOURCES=${network.gateway}`,
+      ],
+      ExposedPorts: { [port]: {} },
+      HostConfig: {
+        NetworkMode: network.name,
+        PortBindings:
+          spec.publicPort === null
+            ? {}
+            : { [port]: [{ HostIp: this.#options.portAddress, HostPort: String(spec.publicPort) }] },
+        Mounts: [
+          ...folders.map((folder) => ({
+            Type: 'volume' as const,
+            Source: volumeName(spec.id, folder),
+            Target: lastingFolders[folder],
+          })),
+          { Type: 'bind' as const, Source: this.#secretsOf(spec.id), Target: '/etc/berth', ReadOnly: true },
+        ],
+        RestartPolicy: { Name: 'unless-stopped' },
+        // The engine refuses more than the machine has; a limit above that is no limit.
+        NanoCpus: Math.round(Math.min(spec.cpuCores, availableParallelism()) * 1e9),
+        Memory: memoryBytes,
+        MemorySwap: memoryBytes,
+        PidsLimit: 4096,
+        ShmSize: Math.round(memoryBytes / 2),
+        CapDrop: ['ALL'],
+        CapAdd: [...(spec.sudo ? sudoCapabilities : sshdCapabilities), ...this.#secretsCapabilities()],
+        SecurityOpt: spec.sudo ? [] : ['no-new-privileges'],
+        DeviceRequests:
+          spec.gpus === 0 ? [] : [{ Driver: 'nvidia', Count: spec.gpus, Capabilities: [['gpu']] }],
+        LogConfig: { Type: 'json-file', Config: { 'max-size': '10m', 'max-file': '3' } },
+      },
+    };
+    const hash = createHash('sha256').update(JSON.stringify(options)).digest('hex').slice(0, 16);
+    return { ...options, Labels: { ...this.#labels(spec.id), [specLabel]: hash } };
+  }
+
+  /** The secrets belong to Berth's user; the container's root may read another user's files only with this. */
+  #secretsCapabilities(): string[] {
+    return process.getuid?.() === 0 ? [] : ['DAC_READ_SEARCH'];
+  }
+
+  #labels(id: string): Record<string, string> {
+    return { [installationLabel]: this.#options.installationId, ...(id ? { [environmentLabel]: id } : {}) };
+  }
+
+  #isOurs(labels: Record<string, string> | undefined | null, id: string): boolean {
+    return labels?.[installationLabel] === this.#options.installationId && labels[environmentLabel] === id;
+  }
+
+  #mustBeOurs(labels: Record<string, string> | undefined | null, id: string, what: string): void {
+    if (this.#isOurs(labels, id)) return;
+    throw new RuntimeError(
+      'not_ours',
+      `${what} is there already and does not belong to this Berth.`,
+      'Remove it by hand, or create the environment again under another name.',
+    );
+  }
+
+  #secretsOf(id: string): string {
+    return join(this.#options.secretsFolder, id);
+  }
+}
+
+const folders = Object.keys(lastingFolders) as LastingFolder[];
+
+function volumeName(id: string, folder: LastingFolder): string {
+  return `${id}-${folder}`;
+}
+
+function ignoring(...statuses: number[]): (error: unknown) => void {
+  return (error) => {
+    if (!hasStatus(error, ...statuses)) throw error;
+  };
+}

@@ -1,0 +1,185 @@
+/**
+ * The network of the environments, and the guard that closes it.
+ *
+ * Docker's own setting "no inter-container traffic" leaves the host and the cloud's metadata service open. The
+ * guard is a container in the host's network with nothing but NET_ADMIN which keeps one nftables table in force,
+ * named after the installation: what comes from the environments' bridge may answer, and may reach the world, but
+ * not the host, not another environment, not a metadata address. It comes back with Docker, before Berth does, and
+ * puts the table back when a firewall tool has flushed it. Nobody else's tables are touched.
+ */
+import { createHash } from 'node:crypto';
+import type Docker from 'dockerode';
+import { RuntimeError } from '../runtime.ts';
+import { hasStatus } from './errors.ts';
+
+/** Link-local (AWS, GCP, Azure, OpenStack and others), Alibaba Cloud, Azure's wire server, Oracle Cloud. */
+const metadataAddresses = ['169.254.0.0/16', '100.100.100.200', '168.63.129.16', '192.0.0.192'];
+
+const installationLabel = 'berth.installation';
+const guardLabel = 'berth.guard';
+
+export interface Network {
+  name: string;
+  /** The bridge's own address: where the host's connections into containers come from. */
+  gateway: string;
+}
+
+/** `berth-` and 8 hex digits: within the 15 characters that an interface's name may have. */
+export function networkName(installationId: string): string {
+  return `berth-${installationId.slice(0, 8)}`;
+}
+
+export async function ensureNetwork(docker: Docker, installationId: string): Promise<Network> {
+  const name = networkName(installationId);
+  const network = docker.getNetwork(name);
+  let found;
+  try {
+    found = await network.inspect();
+  } catch (error) {
+    if (!hasStatus(error, 404)) throw error;
+    await docker
+      .createNetwork({
+        Name: name,
+        Driver: 'bridge',
+        CheckDuplicate: true,
+        EnableIPv6: false,
+        Labels: { [installationLabel]: installationId },
+        Options: {
+          'com.docker.network.bridge.name': name,
+          'com.docker.network.bridge.enable_icc': 'false',
+        },
+      })
+      .catch((failure: unknown) => {
+        if (!hasStatus(failure, 409)) throw failure;
+      });
+    found = await network.inspect();
+  }
+  if (found.Labels?.[installationLabel] !== installationId) {
+    throw new RuntimeError(
+      'not_ours',
+      `The Docker network ${name} belongs to something else.`,
+      `Remove it with "docker network rm ${name}" if nothing uses it.`,
+    );
+  }
+  const gateway = found.IPAM?.Config?.[0]?.Gateway;
+  if (gateway === undefined)
+    throw new RuntimeError(
+      'other',
+      `The Docker network ${name} has no gateway.`,
+      `Remove it with "docker network rm ${name}".`,
+    );
+  return { name, gateway };
+}
+
+export function guardRules(installationId: string): string {
+  const bridge = networkName(installationId);
+  const table = bridge.replace('-', '_');
+  return `table inet ${table}
+delete table inet ${table}
+table inet ${table} {
+  chain to_host {
+    type filter hook input priority -10; policy accept;
+    iifname "${bridge}" ct state established,related accept
+    iifname "${bridge}" drop
+  }
+  chain through_host {
+    type filter hook forward priority -10; policy accept;
+    iifname "${bridge}" oifname "${bridge}" drop
+    iifname "${bridge}" ip daddr { ${metadataAddresses.join(', ')} } drop
+  }
+}
+table bridge ${table}
+delete table bridge ${table}
+table bridge ${table} {
+  chain between_environments {
+    type filter hook forward priority -10; policy accept;
+    meta ibrname "${bridge}" drop
+  }
+}
+`;
+}
+
+const inForce = 'berth: guard in force';
+
+function guardScript(installationId: string): string {
+  const table = networkName(installationId).replace('-', '_');
+  return `trap 'exit 0' TERM
+while :; do
+  if ! nft list table inet ${table} >/dev/null 2>&1 || ! nft list table bridge ${table} >/dev/null 2>&1; then
+    printf '%s' "$BERTH_RULES" | nft -f - || exit 1
+    echo '${inForce}'
+  fi
+  sleep 5 & wait $!
+done`;
+}
+
+/**
+ * @param image the environment image, which has nft
+ * @throws RuntimeError when the rules cannot be put in force; no environment may run then
+ */
+export async function ensureGuard(docker: Docker, installationId: string, image: string): Promise<void> {
+  const name = `${networkName(installationId)}-guard`;
+  const options = {
+    name,
+    Image: image,
+    Entrypoint: ['/bin/bash', '-c', guardScript(installationId)],
+    Env: [`BERTH_RULES=${guardRules(installationId)}`],
+    Healthcheck: { Test: ['NONE'] },
+    HostConfig: {
+      NetworkMode: 'host',
+      CapDrop: ['ALL'],
+      CapAdd: ['NET_ADMIN'],
+      SecurityOpt: ['no-new-privileges'],
+      ReadonlyRootfs: true,
+      Memory: 64 * 1024 * 1024,
+      PidsLimit: 16,
+      RestartPolicy: { Name: 'always' },
+      LogConfig: { Type: 'json-file', Config: { 'max-size': '1m', 'max-file': '1' } },
+    },
+  };
+  const hash = createHash('sha256').update(JSON.stringify(options)).digest('hex').slice(0, 16);
+  const container = docker.getContainer(name);
+  try {
+    const found = await container.inspect();
+    if (found.Config.Labels?.[installationLabel] !== installationId) {
+      throw new RuntimeError(
+        'not_ours',
+        `The container ${name} belongs to something else.`,
+        `Remove it with "docker rm -f ${name}".`,
+      );
+    }
+    if (found.Config.Labels[guardLabel] === hash && found.State.Running) return;
+    await container.remove({ force: true });
+  } catch (error) {
+    if (!hasStatus(error, 404)) throw error;
+  }
+  await docker.createContainer({
+    ...options,
+    Labels: { [installationLabel]: installationId, [guardLabel]: hash },
+  });
+  await container.start();
+  await guardSpoke(container);
+}
+
+async function guardSpoke(container: Docker.Container): Promise<void> {
+  const deadline = Date.now() + 15_000;
+  for (;;) {
+    const log = (await container.logs({ stdout: true, stderr: true, tail: 20 })).toString('utf8');
+    if (log.includes(inForce)) return;
+    const { State } = await container.inspect();
+    if (Date.now() > deadline || State.ExitCode !== 0 || State.Restarting) {
+      const lines = log
+        .replace(/[^\x20-\x7e\n]/g, '')
+        .trim()
+        .split('\n')
+        .slice(-3)
+        .join(' | ');
+      throw new RuntimeError(
+        'refused',
+        `The firewall rules that keep environments apart cannot be put in force (${lines || `exit code ${State.ExitCode}`}).`,
+        'The kernel needs nf_tables with the families inet and bridge, and Docker the right to give NET_ADMIN.',
+      );
+    }
+    await new Promise((resolve) => setTimeout(resolve, 50));
+  }
+}

@@ -1,0 +1,157 @@
+/**
+ * What runs environments, seen by the reconciler.
+ *
+ * The interface was written from Kubernetes' side, and Docker fills it. Every call is idempotent and says what
+ * shall be, not what to do; each can be repeated after a crash at any point of it. Nothing here knows of the
+ * database. What each call stands for:
+ *
+ * | call              | Kubernetes                                             | Docker                              |
+ * |-------------------|--------------------------------------------------------|-------------------------------------|
+ * | `prepare`         | namespace, default NetworkPolicy                       | network, its guard                  |
+ * | `ensureImage`     | nothing: the kubelet pulls                             | pull where it is missing            |
+ * | `ensureStorage`   | PersistentVolumeClaims                                 | named volumes                       |
+ * | `writeSecrets`    | Secret, then an annotation on the pod                  | folder of files, bind-mounted       |
+ * | `run`             | StatefulSet with one replica, NodePort Service         | container with a published port     |
+ * | `stop`            | replicas: 0                                            | stopped container                   |
+ * | `removeWorkload`  | StatefulSet, Service and Secret deleted                | container and secrets folder removed |
+ * | `removeStorage`   | PersistentVolumeClaims deleted                         | named volumes removed               |
+ * | `observe`, `list` | StatefulSet and pod status from the watch's cache      | inspect                             |
+ * | `watch`           | watches on pods and StatefulSets                       | the engine's events                 |
+ * | `logs`            | the pod's log                                          | the container's log                 |
+ *
+ * Everything that is made carries the installation's id, and what does not is never touched.
+ */
+
+/** The folders of an environment that outlive its container. */
+export const lastingFolders = {
+  code: '/gemini/code',
+  output: '/gemini/output',
+  home: '/home/developer',
+} as const;
+
+export type LastingFolder = keyof typeof lastingFolders;
+
+export interface WorkloadSpec {
+  /** Environment id: names the pod or container, its volumes and its host name. */
+  id: string;
+  imageReference: string;
+  username: string;
+  sudo: boolean;
+  cpuCores: number;
+  memoryGiB: number;
+  gpus: number;
+  storageGiB: number;
+  /** The public port that leads straight to sshd; null: none. */
+  publicPort: number | null;
+}
+
+/** Contents of the files at `/etc/berth` in the environment; see the image's README. */
+export interface SecretFiles {
+  password_hash: string;
+  authorized_keys: string;
+  ssh_host_ed25519_key: string;
+  'trusted_user_ca.pub': string;
+  principals: string;
+}
+
+export interface ObservedWorkload {
+  /** `waiting`: asked for, not running yet, such as a pod that is being scheduled or a container between restarts. */
+  state: 'waiting' | 'running' | 'stopped';
+  /** Where sshd is reached from this server; null while it has no address. */
+  address: { host: string; port: number } | null;
+  exitCode: number | null;
+  outOfMemory: boolean;
+  /** Differs from run to run; null when it never ran. */
+  runId: string | null;
+  /** How often the runtime itself started it again since Berth did. */
+  restarts: number;
+}
+
+/** A thing in the runtime that carries this installation's id. */
+export interface OwnedThing {
+  kind: 'workload' | 'storage';
+  name: string;
+  /** The environment that it was made for. */
+  id: string;
+  running: boolean;
+}
+
+export interface RuntimeReport {
+  /** What cannot be had here, each a sentence for people. */
+  notes: string[];
+  /** Whether a size of storage is held to. */
+  storageEnforced: boolean;
+}
+
+export interface Runtime {
+  readonly name: string;
+  /** Makes what all environments share. @throws RuntimeError */
+  prepare(): Promise<RuntimeReport>;
+  ensureImage(reference: string, onProgress: (message: string) => void, signal: AbortSignal): Promise<void>;
+  ensureStorage(spec: WorkloadSpec): Promise<void>;
+  /** A running environment takes changed files over within a second, without a restart. */
+  writeSecrets(id: string, files: SecretFiles): Promise<void>;
+  /**
+   * Makes the workload run as the spec says. A stopped one whose spec is unchanged keeps its own file system
+   * where the runtime can; a running one is left as it is, since a change holds from the next start.
+   */
+  run(spec: WorkloadSpec): Promise<ObservedWorkload>;
+  stop(id: string, graceSeconds: number): Promise<void>;
+  removeWorkload(id: string, graceSeconds: number): Promise<void>;
+  removeStorage(id: string): Promise<void>;
+  observe(id: string): Promise<ObservedWorkload | null>;
+  /** Everything of this installation, with or without a row. */
+  list(): Promise<OwnedThing[]>;
+  /** Last lines first to last, then, with `follow`, each as it comes until the signal. */
+  logs(id: string, options: { tail: number; follow: boolean; signal: AbortSignal }): AsyncIterable<string>;
+  /**
+   * Calls `onChange` for each environment whose workload changed by whatever cause, `onLost` when the runtime does
+   * not answer, and `onReconnect` when it does (again) and changes may have been missed. Returns when the signal
+   * is aborted.
+   */
+  watch(
+    handlers: { onChange(id: string, change: 'up' | 'down'): void; onReconnect(): void; onLost(): void },
+    signal: AbortSignal,
+  ): Promise<void>;
+  /** Whether somebody else holds the port, as far as can be told before `run`. */
+  portIsHeld(port: number): Promise<boolean>;
+}
+
+export type RuntimeErrorCode =
+  | 'unavailable'
+  | 'image_missing'
+  | 'port_taken'
+  | 'gpu_unavailable'
+  | 'not_ours'
+  | 'no_space'
+  | 'refused'
+  | 'other';
+
+/** Whether the same call may succeed later without anybody doing anything about it. */
+const passing: Record<RuntimeErrorCode, boolean> = {
+  unavailable: true,
+  other: true,
+  image_missing: false,
+  port_taken: false,
+  gpu_unavailable: false,
+  not_ours: false,
+  no_space: false,
+  refused: false,
+};
+
+/** `message` is the cause and `cure` what to do, both sentences for people. */
+export class RuntimeError extends Error {
+  readonly code: RuntimeErrorCode;
+  readonly cure: string;
+
+  constructor(code: RuntimeErrorCode, message: string, cure: string, options?: ErrorOptions) {
+    super(message, options);
+    this.name = 'RuntimeError';
+    this.code = code;
+    this.cure = cure;
+  }
+
+  get passing(): boolean {
+    return passing[this.code];
+  }
+}

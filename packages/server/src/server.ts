@@ -1,0 +1,159 @@
+/** Composes the control plane: opens what it works with, starts the reconciler and the listeners, and closes all again. */
+import { createServer } from 'node:http';
+import type { Server } from 'node:http';
+import { chmodSync, rmSync } from 'node:fs';
+import type { AddressInfo } from 'node:net';
+import Docker from 'dockerode';
+import type { Logger } from 'pino';
+import { firstStart } from './customers/first-start.ts';
+import { openDataFolder } from './data-folder.ts';
+import { openDatabase } from './database/database.ts';
+import { migrate } from './database/migrate.ts';
+import { Notices } from './events/notices.ts';
+import { localSockets, makeApp } from './http/app.ts';
+import type { Services } from './http/app.ts';
+import { setDefaultImage } from './images/catalogue.ts';
+import type { Platform } from './platform/platform.ts';
+import { Reconciler } from './reconciler/reconciler.ts';
+import { DockerRuntime } from './runtime/docker/docker-runtime.ts';
+import { KeyRing } from './secrets/key-ring.ts';
+import type { SettingInForce, Settings } from './settings.ts';
+
+export interface RunningServer {
+  publicUrl: string;
+  httpAddress: string;
+  socketPath: string;
+  dataDir: string;
+  /** Whether this start made the admin's first password. */
+  firstPassword: boolean;
+  close(): Promise<void>;
+}
+
+const version = '0.1.0';
+const maintenanceMs = 10 * 60 * 1000;
+
+/** @throws Error with a sentence for people: the data folder, the database or an address cannot be had */
+export async function startServer(
+  { settings, inForce }: { settings: Settings; inForce: SettingInForce[] },
+  logger: Logger,
+): Promise<RunningServer> {
+  /** Undone in the opposite order, on close and when a later part cannot be had. */
+  const undo: (() => void | Promise<void>)[] = [];
+  const close = async () => {
+    for (const step of undo.splice(0).reverse()) await step();
+  };
+  try {
+    const folder = openDataFolder(settings.dataDir);
+    undo.push(() => folder.close());
+    const keyRing = KeyRing.open(folder.file('secret.key'));
+    const opened = await openDatabase({ url: settings.databaseUrl, folder: folder.file('database'), logger });
+    undo.push(() => opened.close());
+    const { database } = opened;
+    const migrated = await migrate(database);
+    if (migrated.length > 0) logger.info({ migrations: migrated }, 'the database was brought up to date');
+
+    const { installation, firstPassword } = await firstStart(database, keyRing, folder);
+    if (settings.environmentImage !== null) await setDefaultImage(database, settings.environmentImage);
+    const notices = new Notices();
+    await opened.listen(
+      (message) => notices.receive(message),
+      () => notices.receiveGap(),
+    );
+
+    const runtime = new DockerRuntime({
+      docker: new Docker(),
+      installationId: installation.id,
+      secretsFolder: folder.file('environments'),
+      portAddress: settings.portAddress,
+      guardImage: settings.environmentImage,
+    });
+    const platform: Platform = {
+      version,
+      installationId: installation.id,
+      databaseKind: opened.kind,
+      runtimeFault: 'not looked at yet',
+      notes: [],
+      storageEnforced: false,
+      unclaimed: [],
+    };
+    const stopping = new AbortController();
+    const addresses = { publicUrl: settings.publicUrl ?? '', sshHost: settings.sshHost };
+    const services: Services = {
+      database,
+      runtime,
+      settings,
+      settingsInForce: inForce,
+      keyRing,
+      notices,
+      platform,
+      addresses,
+      logger,
+      stopping: stopping.signal,
+    };
+    const app = await makeApp(services);
+    undo.push(() => app.close());
+
+    const { host, port } = settings.http;
+    await app.listen({ host, port });
+    const address = app.server.address() as AddressInfo;
+    const httpAddress = `${host.includes(':') ? `[${host}]` : host}:${address.port}`;
+    addresses.publicUrl ||= `http://${httpAddress}`;
+
+    const socketPath = folder.file('berth.sock');
+    const local = await listenLocally(socketPath, (request, response) => app.routing(request, response));
+    undo.push(() => closeServer(local));
+
+    const workshop = {
+      database,
+      runtime,
+      settings,
+      keyRing,
+      platform,
+      authorityPublic: installation.authorityPublic,
+      logger,
+    };
+    const reconciler = new Reconciler(workshop, folder.serverId, notices);
+    await reconciler.start();
+    undo.push(() => reconciler.stop());
+
+    const maintenance = setInterval(() => {
+      opened
+        .maintain()
+        .catch((error: Error) => logger.warn({ error: error.message }, 'the database could not be vacuumed'));
+    }, maintenanceMs);
+    undo.push(() => clearInterval(maintenance));
+    undo.push(() => stopping.abort());
+
+    logger.info({ http: httpAddress, database: opened.kind, dataDir: folder.path }, 'Berth is up');
+    return {
+      publicUrl: addresses.publicUrl,
+      httpAddress,
+      socketPath,
+      dataDir: folder.path,
+      firstPassword,
+      close,
+    };
+  } catch (error) {
+    await close();
+    throw error;
+  }
+}
+
+/** The command's way in on this machine: a socket that only the data folder's owner can open. */
+async function listenLocally(path: string, handle: Parameters<typeof createServer>[1] & {}): Promise<Server> {
+  rmSync(path, { force: true });
+  const server = createServer(handle);
+  server.on('connection', (socket) => localSockets.add(socket));
+  await new Promise<void>((resolve, reject) => {
+    server.once('error', reject);
+    server.listen(path, resolve);
+  });
+  chmodSync(path, 0o600);
+  return server;
+}
+
+async function closeServer(server: Server): Promise<void> {
+  const closed = new Promise<void>((resolve) => server.close(() => resolve()));
+  server.closeAllConnections();
+  await closed;
+}

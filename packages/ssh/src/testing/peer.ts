@@ -1,0 +1,194 @@
+// A small SSH server for tests, which does what a script tells it, right or wrong. Each test writes its
+// server's side of the conversation (RFC 4253) step by step, so that a misbehaviour is one line of the
+// test. Listens on a port that the system chooses.
+
+import {
+  type KeyObject,
+  encapsulate,
+  createPublicKey,
+  diffieHellman,
+  generateKeyPairSync,
+  hash,
+  sign,
+} from 'node:crypto';
+import { type AddressInfo, type Socket, createServer } from 'node:net';
+import { ed25519Blob } from '../keys/private-key.ts';
+import { InputBuffer } from '../transport/input-buffer.ts';
+import { takeLine } from '../transport/identification.ts';
+import { exchangeHash } from '../transport/key-exchange.ts';
+import { type Proposal, formatKexInit } from '../transport/kexinit.ts';
+import { formatPacket, takePacket } from '../transport/packet.ts';
+import { Reader, Writer } from '../wire.ts';
+
+export const peerProposal: Proposal = {
+  keyExchange: ['curve25519-sha256'],
+  hostKey: ['ssh-ed25519'],
+  encryptionClientToServer: ['aes128-ctr'],
+  encryptionServerToClient: ['aes128-ctr'],
+  macClientToServer: ['hmac-sha2-256'],
+  macServerToClient: ['hmac-sha2-256'],
+  compressionClientToServer: ['none'],
+  compressionServerToClient: ['none'],
+};
+
+export interface ReplyOptions {
+  readonly key: KeyObject;
+  readonly keyExchange?: 'curve25519-sha256' | 'mlkem768x25519-sha256';
+  readonly hostKey?: Buffer;
+  readonly changeShare?: (share: Buffer) => Buffer;
+  readonly changeSignature?: (signature: Buffer) => Buffer;
+}
+
+export class PeerConnection {
+  readonly socket: Socket;
+  readonly #input = new InputBuffer();
+  #wake: () => void = () => {};
+  #clientLine = '';
+  #serverLine = '';
+  #clientKexInit: Buffer = Buffer.alloc(0);
+  #serverKexInit: Buffer = Buffer.alloc(0);
+
+  constructor(socket: Socket) {
+    this.socket = socket;
+    socket.on('data', (chunk: Buffer) => {
+      this.#input.push(chunk);
+      this.#wake();
+    });
+    socket.on('close', () => this.#wake());
+    socket.on('error', () => {});
+  }
+
+  async identify(line = 'SSH-2.0-Peer_1.0\r\n'): Promise<void> {
+    this.#serverLine = line.trim();
+    this.socket.write(line);
+    const { text } = await this.#take(takeLine);
+    this.#clientLine = text;
+  }
+
+  async exchangeKexInit(proposal: Proposal = peerProposal, firstKexPacketFollows = false): Promise<void> {
+    this.#serverKexInit = formatKexInit(proposal);
+    if (firstKexPacketFollows) this.#serverKexInit[this.#serverKexInit.length - 5] = 1;
+    this.send(this.#serverKexInit);
+    this.#clientKexInit = await this.receive();
+  }
+
+  async reply(options: ReplyOptions): Promise<void> {
+    const { key, hostKey = ed25519Blob(key), changeShare, changeSignature } = options;
+    const reader = new Reader(await this.receive());
+    reader.byte('message number');
+    const clientShare = reader.string('client share');
+    const agreed = (options.keyExchange === 'mlkem768x25519-sha256' ? hybrid : curve25519)(clientShare);
+    const hashed = exchangeHash({
+      clientIdentification: this.#clientLine,
+      serverIdentification: this.#serverLine,
+      clientKexInit: this.#clientKexInit,
+      serverKexInit: this.#serverKexInit,
+      hostKey,
+      clientShare,
+      ...agreed,
+    });
+    const signature = sign(null, hashed, key);
+    this.send(
+      new Writer()
+        .byte(31)
+        .string(hostKey)
+        .string(changeShare?.(agreed.serverShare) ?? agreed.serverShare)
+        .string(
+          new Writer()
+            .string('ssh-ed25519')
+            .string(changeSignature?.(signature) ?? signature)
+            .toBuffer(),
+        )
+        .toBuffer(),
+    );
+  }
+
+  newKeys(): void {
+    this.send(Buffer.from([21]));
+  }
+
+  send(payload: Buffer): void {
+    this.socket.write(formatPacket(payload));
+  }
+
+  receive(): Promise<Buffer> {
+    return this.#take(takePacket);
+  }
+
+  async #take<T>(taker: (input: InputBuffer) => T | undefined): Promise<T> {
+    for (;;) {
+      const taken = taker(this.#input);
+      if (taken !== undefined) return taken;
+      if (this.socket.destroyed) throw new ClientLeft();
+      await new Promise<void>((resolve) => {
+        this.#wake = resolve;
+      });
+    }
+  }
+}
+
+class ClientLeft extends Error {}
+
+export interface Peer {
+  readonly host: string;
+  readonly port: number;
+  /** Resolves when no connection is left, with what the scripts threw. */
+  readonly stop: () => Promise<void>;
+}
+
+/** Runs `script` for each connection. What it throws, other than that the client left, `stop` throws. */
+export async function startPeer(script: (connection: PeerConnection) => Promise<void> | void): Promise<Peer> {
+  const failures: unknown[] = [];
+  const sockets = new Set<Socket>();
+  const server = createServer((socket) => {
+    sockets.add(socket);
+    socket.on('close', () => sockets.delete(socket));
+    const connection = new PeerConnection(socket);
+    Promise.resolve(connection)
+      .then(script)
+      .catch((error: unknown) => {
+        if (!(error instanceof ClientLeft)) failures.push(error);
+      });
+  });
+  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
+  const { port } = server.address() as AddressInfo;
+  return {
+    host: '127.0.0.1',
+    port,
+    stop: async () => {
+      const closed = new Promise((resolve) => server.close(resolve));
+      for (const socket of sockets) socket.destroy();
+      await closed;
+      if (failures.length > 0) throw failures[0];
+    },
+  };
+}
+
+function curve25519(clientShare: Buffer): { serverShare: Buffer; sharedSecret: Buffer } {
+  const { serverShare, secret } = x25519(clientShare);
+  return { serverShare, sharedSecret: new Writer().unsignedMpint(secret).toBuffer() };
+}
+
+function hybrid(clientShare: Buffer): { serverShare: Buffer; sharedSecret: Buffer } {
+  const encapsulationKey = createPublicKey({
+    key: clientShare.subarray(0, 1184),
+    format: 'raw-public',
+    asymmetricKeyType: 'ml-kem-768',
+  });
+  const { sharedKey, ciphertext } = encapsulate(encapsulationKey);
+  const { serverShare, secret } = x25519(clientShare.subarray(1184));
+  const sharedSecret = hash('sha256', Buffer.concat([sharedKey, secret]), 'buffer');
+  return {
+    serverShare: Buffer.concat([ciphertext, serverShare]),
+    sharedSecret: new Writer().string(sharedSecret).toBuffer(),
+  };
+}
+
+function x25519(clientShare: Buffer): { serverShare: Buffer; secret: Buffer } {
+  const { privateKey, publicKey } = generateKeyPairSync('x25519');
+  const client = createPublicKey({ key: clientShare, format: 'raw-public', asymmetricKeyType: 'x25519' });
+  return {
+    serverShare: publicKey.export({ format: 'raw-public' }),
+    secret: diffieHellman({ privateKey, publicKey: client }),
+  };
+}

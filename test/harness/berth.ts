@@ -1,0 +1,304 @@
+/**
+ * A Berth of a test's own: the real server process with a data folder, a database and a range of ports of its own,
+ * on the machine's real Docker. What it made is removed at the end, whatever happened to it.
+ */
+import { spawn } from 'node:child_process';
+import type { ChildProcess } from 'node:child_process';
+import { once } from 'node:events';
+import { mkdtempSync, rmSync } from 'node:fs';
+import { request } from 'node:http';
+import { createServer } from 'node:net';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { setTimeout as pause } from 'node:timers/promises';
+import { fileURLToPath } from 'node:url';
+import { ensureEnvironmentImage } from '@berth/image';
+import type { CreatedEnvironment, Environment, EnvironmentEvent, SshAccess } from '@berth/contract';
+import { pathOf, routes } from '@berth/contract';
+import Docker from 'dockerode';
+
+export const docker = new Docker();
+const serverMain = fileURLToPath(new URL('../../packages/server/src/main.ts', import.meta.url));
+
+export interface Answer<T = unknown> {
+  status: number;
+  headers: Record<string, string | string[] | undefined>;
+  body: T;
+}
+
+/** Why tests with containers cannot run here; false when they can. */
+export const skipWithoutDocker: string | false = await docker
+  .ping()
+  .then(() => false as const)
+  .catch(() => 'needs Docker (package docker.io)');
+
+/** The environment image, built when it is not there. */
+export async function environmentImage(): Promise<string> {
+  const cacheDir = join(tmpdir(), 'berth-image-cache');
+  const { reference } = await ensureEnvironmentImage({ docker, cacheDir, onProgress: () => undefined });
+  return reference;
+}
+
+/** `count` ports in a row that nobody has just now, outside of the range from which the system gives ports. */
+export async function freePortRange(count: number): Promise<{ first: number; last: number }> {
+  for (;;) {
+    const first = 10_000 + Math.floor(Math.random() * (22_000 - count));
+    const ports = Array.from({ length: count }, (_, index) => first + index);
+    if ((await Promise.all(ports.map(isFree))).every(Boolean)) return { first, last: first + count - 1 };
+  }
+}
+
+function isFree(port: number): Promise<boolean> {
+  const server = createServer();
+  return new Promise((resolve) => {
+    server.once('error', () => resolve(false));
+    server.listen({ port, host: '0.0.0.0', exclusive: true }, () => server.close(() => resolve(true)));
+  });
+}
+
+export class TestBerth {
+  readonly dataDir: string;
+  readonly environment: Record<string, string>;
+  readonly ports: { first: number; last: number };
+  log = '';
+  #process: ChildProcess | null = null;
+  #installationId: string | null = null;
+
+  private constructor(
+    dataDir: string,
+    environment: Record<string, string>,
+    ports: { first: number; last: number },
+  ) {
+    this.dataDir = dataDir;
+    this.environment = environment;
+    this.ports = ports;
+  }
+
+  /** @param options.databaseUrl null: the embedded database */
+  static async make(
+    options: {
+      databaseUrl?: string | null;
+      settings?: Record<string, string>;
+      portCount?: number;
+      image?: string | null;
+    } = {},
+  ): Promise<TestBerth> {
+    const ports = await freePortRange(options.portCount ?? 20);
+    const dataDir = mkdtempSync(join(tmpdir(), 'berth-test-'));
+    const image = options.image === undefined ? await environmentImage() : options.image;
+    return new TestBerth(
+      dataDir,
+      {
+        BERTH_DATA_DIR: dataDir,
+        BERTH_HTTP: '127.0.0.1:0',
+        BERTH_SSH_HOST: '127.0.0.1',
+        BERTH_PORT_ADDRESS: '127.0.0.1',
+        BERTH_PORT_RANGE: `${ports.first}-${ports.last}`,
+        BERTH_STOP_GRACE_SECONDS: '3',
+        ...(image === null ? {} : { BERTH_ENVIRONMENT_IMAGE: image }),
+        ...(options.databaseUrl ? { BERTH_DATABASE_URL: options.databaseUrl } : {}),
+        ...options.settings,
+      },
+      ports,
+    );
+  }
+
+  static async start(options: Parameters<typeof TestBerth.make>[0] = {}): Promise<TestBerth> {
+    const berth = await TestBerth.make(options);
+    await berth.up();
+    return berth;
+  }
+
+  get socketPath(): string {
+    return join(this.dataDir, 'berth.sock');
+  }
+
+  get pid(): number {
+    return this.#process?.pid ?? 0;
+  }
+
+  /**
+   * Starts the server process.
+   *
+   * @param options.nodeOptions in front of the program, such as `--import FILE`
+   * @returns whether it came up; false when it ended first
+   */
+  async up(options: { nodeOptions?: string[]; environment?: Record<string, string> } = {}): Promise<boolean> {
+    const child = spawn(process.execPath, [...(options.nodeOptions ?? []), serverMain], {
+      env: { ...withoutBerth(process.env), ...this.environment, ...options.environment },
+      stdio: ['ignore', 'ignore', 'pipe', 'ipc'],
+    });
+    this.#process = child;
+    child.stderr?.setEncoding('utf8').on('data', (text: string) => (this.log += text));
+    const ready = await Promise.race([
+      once(child, 'message').then(() => true),
+      once(child, 'exit').then(() => false),
+    ]);
+    if (ready && this.#installationId === null) {
+      const { body } = await this.call<{ installation_id: string }>('GET', routes.platform);
+      this.#installationId = body.installation_id;
+    }
+    return ready;
+  }
+
+  get installationId(): string {
+    if (this.#installationId === null) throw new Error('the server was never up');
+    return this.#installationId;
+  }
+
+  /** Ends when the server process has ended, by whatever cause. */
+  async ended(): Promise<void> {
+    const child = this.#process;
+    if (child && child.exitCode === null && child.signalCode === null) await once(child, 'exit');
+  }
+
+  async kill(signal: NodeJS.Signals = 'SIGKILL'): Promise<void> {
+    this.#process?.kill(signal);
+    await this.ended();
+  }
+
+  /** A request as the machine's own administrator, through the Unix socket. */
+  call<T = unknown>(
+    method: string,
+    path: string,
+    body?: unknown,
+    headers: Record<string, string> = {},
+  ): Promise<Answer<T>> {
+    return call<T>({ socketPath: this.socketPath }, method, path, body, headers);
+  }
+
+  async create(input: Record<string, unknown> & { name: string }): Promise<CreatedEnvironment> {
+    const answer = await this.call<CreatedEnvironment>('POST', routes.environments, {
+      resources: { cpu: 1, memory: 0.5 },
+      ...input,
+    });
+    if (answer.status !== 202)
+      throw new Error(`create answered ${answer.status}: ${JSON.stringify(answer.body)}`);
+    return answer.body;
+  }
+
+  async show(id: string): Promise<Environment | null> {
+    const answer = await this.call<Environment>('GET', pathOf(routes.environment, { id }));
+    return answer.status === 404 ? null : answer.body;
+  }
+
+  async ssh(id: string): Promise<SshAccess> {
+    return (await this.call<SshAccess>('GET', pathOf(routes.environmentSsh, { id }))).body;
+  }
+
+  async events(id: string): Promise<EnvironmentEvent[]> {
+    return (
+      await this.call<{ items: EnvironmentEvent[] }>(
+        'GET',
+        `${pathOf(routes.environmentEvents, { id })}?limit=1000`,
+      )
+    ).body.items;
+  }
+
+  /** Waits until the environment is as the test wants it; `failed` ends the wait unless it is waited for. */
+  async until(
+    id: string,
+    status: Environment['status'] | 'gone',
+    withinMs = 60_000,
+  ): Promise<Environment | null> {
+    const deadline = Date.now() + withinMs;
+    for (;;) {
+      const environment = await this.show(id);
+      if (environment === null ? status === 'gone' : environment.status === status) return environment;
+      if (Date.now() > deadline || (environment?.status === 'failed' && status !== 'gone')) {
+        const lines = (await this.events(id).catch(() => [])).map(({ message }) => message).join('\n  ');
+        throw new Error(
+          `${id} is ${environment?.status ?? 'gone'}, not ${status}, after ${withinMs} ms\n  ${lines}\n${this.log.slice(-2000)}`,
+        );
+      }
+      await pause(25);
+    }
+  }
+
+  async createRunning(input: Record<string, unknown> & { name: string }): Promise<CreatedEnvironment> {
+    const created = await this.create(input);
+    await this.until(created.env_id, 'running');
+    return created;
+  }
+
+  /** Names of the containers and volumes in Docker that carry this installation's id, the guard left out. */
+  async things(): Promise<string[]> {
+    const label = [`berth.installation=${this.installationId}`, 'berth.environment'];
+    const [containers, volumes] = await Promise.all([
+      docker.listContainers({ all: true, filters: { label } }),
+      docker.listVolumes({ filters: { label } }),
+    ]);
+    return [
+      ...containers.map(({ Names }) => `container ${Names[0]?.slice(1)}`),
+      ...volumes.Volumes.map(({ Name }) => `volume ${Name}`),
+    ].sort();
+  }
+
+  /** Ends the server and removes everything that it made. */
+  async remove(): Promise<void> {
+    await this.kill('SIGKILL');
+    if (this.#installationId !== null) await removeInstallation(this.#installationId);
+    rmSync(this.dataDir, { recursive: true, force: true });
+  }
+}
+
+export async function removeInstallation(installationId: string): Promise<void> {
+  const filters = { label: [`berth.installation=${installationId}`] };
+  const containers = await docker.listContainers({ all: true, filters });
+  await Promise.all(containers.map(({ Id }) => docker.getContainer(Id).remove({ force: true, v: true })));
+  const { Volumes } = await docker.listVolumes({ filters });
+  await Promise.all(Volumes.map(({ Name }) => docker.getVolume(Name).remove()));
+  const networks = await docker.listNetworks({ filters });
+  await Promise.all(networks.map(({ Id }) => docker.getNetwork(Id).remove()));
+}
+
+/** An HTTP request; the body is sent as JSON unless it is a string or a buffer already. */
+export function call<T = unknown>(
+  to: { socketPath: string } | { host: string; port: number },
+  method: string,
+  path: string,
+  body?: unknown,
+  headers: Record<string, string> = {},
+): Promise<Answer<T>> {
+  const raw =
+    body === undefined || typeof body === 'string' || Buffer.isBuffer(body) ? body : JSON.stringify(body);
+  return new Promise((resolve, reject) => {
+    const outgoing = request(
+      {
+        ...to,
+        method,
+        path,
+        headers: {
+          ...(raw === undefined
+            ? {}
+            : { 'content-type': 'application/json', 'content-length': Buffer.byteLength(raw) }),
+          ...headers,
+        },
+      },
+      (response) => {
+        const chunks: Buffer[] = [];
+        response.on('data', (chunk: Buffer) => chunks.push(chunk));
+        response.once('error', reject);
+        response.once('end', () => {
+          const text = Buffer.concat(chunks).toString('utf8');
+          const json = /json/.test(response.headers['content-type'] ?? '');
+          resolve({
+            status: response.statusCode ?? 0,
+            headers: response.headers,
+            body: (json && text !== '' ? JSON.parse(text) : text) as T,
+          });
+        });
+      },
+    );
+    outgoing.once('error', reject);
+    outgoing.end(raw);
+  });
+}
+
+function withoutBerth(environment: NodeJS.ProcessEnv): NodeJS.ProcessEnv {
+  return Object.fromEntries(
+    Object.entries(environment).filter(
+      ([name]) => !name.startsWith('BERTH_') || name.startsWith('BERTH_TEST_'),
+    ),
+  );
+}
