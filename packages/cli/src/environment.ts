@@ -24,6 +24,11 @@ export async function findEnvironment(client: Client, nameOrId: string): Promise
   );
 }
 
+/** "demo is running", "demo has failed" */
+export function statusSentence({ name, status }: Pick<Environment, 'name' | 'status'>): string {
+  return `${printable(name)} ${status === 'failed' ? 'has' : 'is'} ${status}`;
+}
+
 export function addressOf(environment: Environment): string {
   const { ssh_username, ssh_host, ssh_port } = environment;
   return ssh_port === null ? 'no own port' : sshCommand(ssh_username, ssh_host, ssh_port);

@@ -21,8 +21,8 @@ export const exitCodesHelp = `Exit codes:
   6  in conflict with the state of things, such as a name in use
   7  not possible just now; try again later
 
-Berth is asked through the socket in its data folder, where no login is needed, or
-through BERTH_URL with the token in BERTH_TOKEN.`;
+Berth is asked through the socket in its data folder, where no login is needed,
+or at BERTH_URL with the token in BERTH_TOKEN.`;
 
 /** A failure that a person can read. Anything else that reaches main is a mistake in the command. */
 export class CommandFailure extends Error {

@@ -8,7 +8,7 @@ import { addSshCommands } from './commands/ssh.ts';
 import { addTimelineCommands } from './commands/timeline.ts';
 import { addUpCommand } from './commands/up.ts';
 import { CommandFailure, exitCodes, exitCodesHelp, sentenceOf, usageFailure } from './failure.ts';
-import { hasAnswered, say } from './session.ts';
+import { hasAnswered, say, withCommonOptions } from './session.ts';
 import { jsonText, printable } from './text.ts';
 
 const { version } = JSON.parse(readFileSync(new URL('../package.json', import.meta.url), 'utf8')) as {
@@ -24,6 +24,7 @@ const program = new Command('berth')
   .configureOutput({ outputError: () => {} })
   .addHelpText('after', `\n${exitCodesHelp}`);
 
+withCommonOptions(program);
 addUpCommand(program);
 addEnvironmentCommands(program);
 addSshCommands(program);

@@ -58,7 +58,7 @@ export class Progress {
 
   #draw(): void {
     const time = duration(Date.now() - this.#stepStartedMs);
-    const room = (this.#output.columns ?? 80) - time.length - 5;
+    const room = (this.#output.columns || 80) - time.length - 5;
     let text = '';
     for (const character of printable(this.#detail === '' ? this.#step : `${this.#step}: ${this.#detail}`)) {
       if (columnsOf(text + character) > room) break;

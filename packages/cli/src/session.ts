@@ -1,5 +1,5 @@
 /** What each command has at hand: the client, and the way to stdout and stderr. */
-import { Command, Option } from 'commander';
+import type { Command } from 'commander';
 import { Client } from './client.ts';
 import { dataFolder } from './place.ts';
 import { jsonText } from './text.ts';
@@ -51,8 +51,6 @@ export function say(text: string): void {
   process.stderr.write(`${text}\n`);
 }
 
-const jsonOption = () => new Option('--json', 'print one JSON document on stdout, everything else on stderr');
-
 export function withDataDir(command: Command): Command {
   return command.option(
     '--data-dir <folder>',
@@ -60,7 +58,11 @@ export function withDataDir(command: Command): Command {
   );
 }
 
+export function withCommonOptions(command: Command): Command {
+  return withDataDir(command).option('--json', 'one JSON document on stdout, everything else on stderr');
+}
+
 /** Adds a command with the options that every command has. */
 export function addCommand(parent: Command, nameAndArguments: string, summary: string): Command {
-  return withDataDir(parent.command(nameAndArguments).description(summary).addOption(jsonOption()));
+  return withCommonOptions(parent.command(nameAndArguments).description(summary));
 }

@@ -39,6 +39,9 @@ export async function waitUntilAtRest(
       changed.resolve();
       if (!passingStatuses.includes(event.status)) restSeen.resolve();
     }
+    // The timeline of an environment that is gone ends.
+    changed.resolve();
+    restSeen.resolve();
   };
   // Without the timeline, asking for the environment still tells how it goes and why it failed.
   let timelineLost = false;

@@ -45,7 +45,7 @@ export const links = {
   console: (publicUrl: string) => `${publicUrl}${routes.docs}`,
   jupyter: (publicUrl: string, id: string) => `${publicUrl}${pathOf(routes.jupyter, { id })}`,
   sftp: (username: string, host: string, port: number) => `sftp://${username}@${hostInUrl(host)}:${port}`,
-  problem: (code: string) => `/api/docs#error-${code}`,
+  problem: (code: string) => `urn:berth:error:${code}`,
 };
 
 /** The line a person pastes. */

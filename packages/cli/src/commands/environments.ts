@@ -1,4 +1,5 @@
 /** `berth create | list | show | start | stop | restart | delete`: environments and what is asked of them. */
+import { constants } from 'node:os';
 import { createInterface } from 'node:readline/promises';
 import { Argument, Option } from 'commander';
 import type { Command } from 'commander';
@@ -11,7 +12,7 @@ import type {
   Status,
 } from '@berth/contract';
 import type { Client } from '../client.ts';
-import { addressOf, createdText, findEnvironment, refuseFailed } from '../environment.ts';
+import { addressOf, createdText, findEnvironment, refuseFailed, statusSentence } from '../environment.ts';
 import { CommandFailure, exitCodes, usageFailure } from '../failure.ts';
 import { Progress } from '../progress.ts';
 import { Session, addCommand, say } from '../session.ts';
@@ -20,6 +21,9 @@ import { labelled, printable, relativeTime, table } from '../text.ts';
 import { lastEventId } from '../timeline.ts';
 import { cores, gibibyteSize, wholeNumber } from '../units.ts';
 import { waitUntilAtRest } from '../wait.ts';
+
+/** As a shell reports what SIGINT ended. */
+const exitCodeOfInterrupt = 128 + constants.signals.SIGINT;
 
 interface WaitOptions extends CommonOptions {
   wait?: true;
@@ -120,7 +124,7 @@ async function create(name: string, options: CreateOptions): Promise<void> {
     session.answer(
       environment,
       () =>
-        `${title} is ${environment.status}.\n\n${createdText(environment)}\n\nGet in with: npx berth ssh ${environment.env_id}`,
+        `${statusSentence(environment)}.\n\n${createdText(environment)}\n\nGet in with: npx berth ssh ${environment.env_id}`,
     );
   }
   refuseFailed(environment);
@@ -187,7 +191,7 @@ async function change(name: string, route: string, options: WaitOptions): Promis
   const environment = options.wait ? gone(await waitAloud(session.client, asked, after), asked) : asked;
   if (session.json || environment.status !== 'failed' || !options.wait) {
     session.answer(environment, () => {
-      const sentence = `${printable(environment.name)} is ${environment.status}.`;
+      const sentence = `${statusSentence(environment)}.`;
       return environment.status === 'running'
         ? `${sentence}\n\n${labelled([['ssh', addressOf(environment)]])}`
         : sentence;
@@ -220,12 +224,15 @@ async function confirmDeletion(environment: Environment): Promise<void> {
     );
   }
   const lines = createInterface({ input: process.stdin, output: process.stderr });
-  lines.once('SIGINT', () => lines.close());
-  const answer = await Promise.race([
-    lines.question(`This deletes ${name} (${environment.env_id}) and its files. Type its name to go on: `),
-    new Promise<string>((resolve) => lines.once('close', () => resolve(''))),
-  ]);
+  const interrupted = new AbortController();
+  // Ctrl-C and Ctrl-D.
+  lines.once('close', () => interrupted.abort());
+  const question = `This deletes ${name} (${environment.env_id}) and its files. Type its name to go on: `;
+  const answer = await lines.question(question, { signal: interrupted.signal }).catch(() => undefined);
   lines.close();
+  if (answer === undefined) {
+    throw new CommandFailure(exitCodeOfInterrupt, 'interrupted', `${name} was not deleted.`);
+  }
   if (answer.trim() !== environment.name && answer.trim() !== environment.env_id) {
     throw new CommandFailure(
       exitCodes.failed,
@@ -255,7 +262,7 @@ async function waitAloud(
     process.off('SIGINT', interrupt);
   }
   say(`Berth goes on with ${printable(environment.name)}; see: npx berth show ${environment.env_id}`);
-  throw new CommandFailure(130, 'interrupted', 'No longer waiting.');
+  throw new CommandFailure(exitCodeOfInterrupt, 'interrupted', 'No longer waiting.');
 }
 
 /** @throws CommandFailure when somebody deleted what was waited for */

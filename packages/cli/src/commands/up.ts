@@ -163,9 +163,10 @@ async function greet(ready: ServerReady, options: UpOptions, ending: AbortSignal
   writeAnswer(jsonText(document, 2));
 }
 
+/** The server ends with the code for wrong usage when a setting is wrong. */
 function serverDidNotStart(code: number): CommandFailure {
   return new CommandFailure(
-    exitCodes.failed,
+    code === exitCodes.usage ? exitCodes.usage : exitCodes.failed,
     'server_did_not_start',
     `The server did not start (exit code ${code})`,
     'Its lines above say why.',

@@ -4,6 +4,7 @@ import { join } from 'node:path';
 import { links, pathOf, routes } from '@berth/contract';
 import type { Environment, SshAccess } from '@berth/contract';
 import type { Client } from '../client.ts';
+import { statusSentence } from '../environment.ts';
 import { indented, labelled, printable, printableLines } from '../text.ts';
 import type { ServerReady } from './server-process.ts';
 
@@ -59,12 +60,13 @@ export function greeting(
   }
   const blocks = ['Berth is running.', labelled(rows)];
   if (demo !== undefined) blocks.push(...demoBlocks(demo));
-  const name = demo === undefined ? 'NAME' : printable(demo.environment.name);
+  const enter: [string, string][] =
+    demo?.access == null ? [] : [[`npx berth ssh --password ${demo.environment.env_id}`, 'get in']];
   blocks.push(
     [
       'Next',
       labelled([
-        ...(demo === undefined ? [] : [[`npx berth ssh ${name} --password`, 'get in'] as [string, string]]),
+        ...enter,
         ['npx berth create NAME', 'make another environment'],
         ['npx berth list', 'see what there is'],
         ['npx berth --help', 'see what else there is'],
@@ -76,7 +78,7 @@ export function greeting(
 }
 
 function demoBlocks({ environment, access }: DemoState): string[] {
-  const title = `Environment ${printable(environment.name)} (${environment.env_id}) is ${environment.status}`;
+  const title = `Environment ${statusSentence({ ...environment, name: `${environment.name} (${environment.env_id})` })}`;
   if (access === null) return [`${title}.\n${labelled([hintFor(environment)])}`];
   const rows: [string, string][] = [
     ['SSH', access.ssh_command ?? 'no own port'],

@@ -77,7 +77,6 @@ const largestBodyBytes = 1024 * 1024;
 export async function makeApp(services: Services): Promise<App> {
   const app = fastify({
     loggerInstance: services.logger as FastifyBaseLogger,
-    disableRequestLogging: true,
     logController: new LogController({ disableRequestLogging: true }),
     bodyLimit: largestBodyBytes,
     genReqId: () => randomUUID(),
@@ -103,6 +102,20 @@ export async function makeApp(services: Services): Promise<App> {
   app.removeContentTypeParser('text/plain');
   acceptEmptyJson(app);
 
+  await app.register(fastifyHelmet, {
+    contentSecurityPolicy: {
+      useDefaults: false,
+      directives: { 'default-src': ["'none'"], 'frame-ancestors': ["'none'"] },
+    },
+  });
+  await app.register(fastifyRateLimit, {
+    global: false,
+    errorResponseBuilder: (_request, context) =>
+      new BerthError(
+        'rate_limited',
+        `Too many requests from this address: at most ${context.max} in ${context.after}.`,
+      ),
+  });
   app.decorateRequest('principal');
   app.addHook('onRequest', async (request) => {
     if (request.routeOptions.config.public === true || request.is404) return;
@@ -111,14 +124,8 @@ export async function makeApp(services: Services): Promise<App> {
       : await authenticate(services.database, request.headers.authorization);
   });
 
-  await app.register(fastifyHelmet, { contentSecurityPolicy: false });
-  await app.register(fastifyRateLimit, {
-    global: false,
-    errorResponseBuilder: (_request, context) =>
-      new BerthError(
-        'rate_limited',
-        `Too many requests from this address: at most ${context.max} in ${context.after}.`,
-      ),
+  app.addHook('onRoute', (route) => {
+    if (route.url.startsWith(routes.docs)) route.config = { ...route.config, public: true };
   });
   await app.register(fastifySwagger, {
     openapi: {
@@ -134,9 +141,6 @@ export async function makeApp(services: Services): Promise<App> {
     theme: { title: 'Berth' },
   });
 
-  app.addHook('onRoute', (route) => {
-    if (route.url.startsWith(routes.docs)) route.config = { ...route.config, public: true };
-  });
   await app.register(async (scope) => {
     const typed = scope.withTypeProvider<TypeBoxTypeProvider>();
     for (const register of [environmentRoutes, sshKeyRoutes, portRoutes, accountRoutes, platformRoutes]) {

@@ -67,10 +67,8 @@ function fromHttp(error: HttpFault): BerthError | undefined {
     405: 'method_not_allowed',
   };
   const kind = byStatus[statusCode] ?? 'bad_request';
-  const detail =
-    code === 'FST_ERR_CTP_INVALID_JSON_BODY' || error instanceof SyntaxError
-      ? `The body is not JSON: ${error.message}.`
-      : error.message;
+  const notJson = code === 'FST_ERR_CTP_INVALID_JSON_BODY' || error instanceof SyntaxError;
+  const detail = notJson ? 'The body is not valid JSON.' : `${error.message.replace(/\.$/, '')}.`;
   return new BerthError(kind, detail, { cause: error });
 }
 

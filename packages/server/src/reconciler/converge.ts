@@ -72,7 +72,8 @@ const converged = {
       await settle(database, row, { status: 'running' });
       return;
     }
-    if (row.status === 'running') await noticeDrift(workshop, row, workload);
+    const drifted = row.status === 'running';
+    if (drifted) await noticeDrift(workshop, row, workload);
 
     const spec = await specOf(workshop, row);
     const deadline = began + settings.readyTimeoutSeconds * 1000;
@@ -93,7 +94,7 @@ const converged = {
     workload = await waitForSsh(runtime, row.id, workload, hostKeyPublic, deadline, signal);
 
     const notes = notesOf(workshop, row);
-    const seconds = ((Date.now() - row.status_since.getTime()) / 1000).toFixed(1);
+    const since = drifted ? began : row.status_since.getTime();
     await finish(workshop, row, { status: 'running', runId: workload.runId, notes }, [
       ...notes
         .filter((note) => !row.notes.includes(note))
@@ -101,7 +102,7 @@ const converged = {
       {
         kind: 'status',
         status: 'running',
-        message: `Running: ssh answered, ${seconds} s after the request.`,
+        message: `Running: ssh answered after ${seconds(since)} s.`,
       },
     ]);
   },

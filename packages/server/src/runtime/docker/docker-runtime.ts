@@ -22,7 +22,7 @@ import type {
   SecretFiles,
   WorkloadSpec,
 } from '../runtime.ts';
-import { hasStatus, runtimeError } from './errors.ts';
+import { engineMessage, hasStatus, runtimeError } from './errors.ts';
 import { containerLog } from './log.ts';
 import { ensureGuard, ensureNetwork } from './network.ts';
 import type { Network } from './network.ts';
@@ -119,7 +119,7 @@ export class DockerRuntime implements Runtime {
       if (failure.code === 'unavailable' || failure.code === 'no_space') throw failure;
       throw new RuntimeError(
         'image_missing',
-        `The image ${reference} is not on this host and cannot be pulled (${failure.message}).`,
+        `The image ${reference} is not on this host and cannot be pulled (${engineMessage(error)}).`,
         'Check its reference, or bring it with "docker pull" or "docker load".',
         { cause: error },
       );
@@ -132,11 +132,13 @@ export class DockerRuntime implements Runtime {
       await Promise.all(
         folders.map(async (folder) => {
           const name = volumeName(spec.id, folder);
-          const volume = (await this.#docker.createVolume({
+          // Answers for a volume that is there already as well, whoever made it; hence the look at it.
+          await this.#docker.createVolume({
             Name: name,
             Labels: this.#labels(spec.id),
             ...(storageEnforced ? { DriverOpts: { size: `${Math.round(spec.storageGiB * 1024)}m` } } : {}),
-          })) as { Labels?: Record<string, string> };
+          });
+          const volume = await this.#docker.getVolume(name).inspect();
           this.#mustBeOurs(volume.Labels, spec.id, `The Docker volume ${name}`);
         }),
       );

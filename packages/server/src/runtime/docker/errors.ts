@@ -53,7 +53,7 @@ const patterns: { pattern: RegExp; make(message: string): RuntimeError }[] = [
 export function runtimeError(error: unknown, doing: string): RuntimeError {
   if (error instanceof RuntimeError) return error;
   const engine = error as EngineError;
-  const message = oneLine(engine.json?.message ?? engine.message ?? String(error));
+  const message = engineMessage(error);
   if (
     engine.statusCode === undefined &&
     (lostConnection.has(engine.code ?? '') || /socket hang up/.test(message))
@@ -91,6 +91,17 @@ export function hasStatus(error: unknown, ...statuses: number[]): boolean {
   return statuses.includes((error as EngineError).statusCode ?? 0);
 }
 
+export function engineMessage(error: unknown): string {
+  const engine = error as EngineError;
+  return oneLine(engine.json?.message ?? engine.message ?? String(error));
+}
+
+/** Without what the client library puts in front. */
 function oneLine(text: string): string {
-  return text.replace(/\s+/g, ' ').trim().replace(/\.$/, '').slice(0, 400);
+  return text
+    .replace(/^\(HTTP code \d+\) [\w ]+ - /, '')
+    .replace(/\s+/g, ' ')
+    .trim()
+    .replace(/\.$/, '')
+    .slice(0, 400);
 }

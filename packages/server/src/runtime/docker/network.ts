@@ -71,7 +71,7 @@ export async function ensureNetwork(docker: Docker, installationId: string): Pro
   return { name, gateway };
 }
 
-export function guardRules(installationId: string): string {
+function guardRules(installationId: string): string {
   const bridge = networkName(installationId);
   const table = bridge.replace('-', '_');
   return `table inet ${table}
@@ -88,7 +88,18 @@ table inet ${table} {
     iifname "${bridge}" ip daddr { ${metadataAddresses.join(', ')} } drop
   }
 }
-table bridge ${table}
+`;
+}
+
+/**
+ * Traffic between two ports of one bridge passes the rules above only where the kernel hands bridged frames to them
+ * (br_netfilter, which Docker loads). This table does not depend on that, but older kernels cannot match a bridge's
+ * name, so it is put in force where it can be.
+ */
+function bridgeRules(installationId: string): string {
+  const bridge = networkName(installationId);
+  const table = bridge.replace('-', '_');
+  return `table bridge ${table}
 delete table bridge ${table}
 table bridge ${table} {
   chain between_environments {
@@ -105,8 +116,9 @@ function guardScript(installationId: string): string {
   const table = networkName(installationId).replace('-', '_');
   return `trap 'exit 0' TERM
 while :; do
-  if ! nft list table inet ${table} >/dev/null 2>&1 || ! nft list table bridge ${table} >/dev/null 2>&1; then
+  if ! nft list table inet ${table} >/dev/null 2>&1; then
     printf '%s' "$BERTH_RULES" | nft -f - || exit 1
+    printf '%s' "$BERTH_BRIDGE_RULES" | nft -f - 2>/dev/null
     echo '${inForce}'
   fi
   sleep 5 & wait $!
@@ -123,7 +135,7 @@ export async function ensureGuard(docker: Docker, installationId: string, image:
     name,
     Image: image,
     Entrypoint: ['/bin/bash', '-c', guardScript(installationId)],
-    Env: [`BERTH_RULES=${guardRules(installationId)}`],
+    Env: [`BERTH_RULES=${guardRules(installationId)}`, `BERTH_BRIDGE_RULES=${bridgeRules(installationId)}`],
     Healthcheck: { Test: ['NONE'] },
     HostConfig: {
       NetworkMode: 'host',
