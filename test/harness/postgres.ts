@@ -21,7 +21,7 @@ export async function startPostgres(): Promise<TestPostgres | null> {
   const user = unprivilegedUser();
   if (user) chownSync(folder, user.uid, user.gid);
   const data = join(folder, 'data');
-  const run = { cwd: folder, ...(user ?? {}), encoding: 'utf8' as const };
+  const run = { cwd: folder, ...user, encoding: 'utf8' as const };
   const made = spawnSync(
     join(programs, 'initdb'),
     ['-D', data, '-U', 'berth', '-A', 'trust', '-E', 'UTF8', '--no-sync'],
@@ -41,7 +41,7 @@ export async function startPostgres(): Promise<TestPostgres | null> {
     ['-D', data, ...settings.flatMap((each) => ['-c', each])],
     {
       cwd: folder,
-      ...(user ?? {}),
+      ...user,
       stdio: 'ignore',
     },
   );

@@ -64,6 +64,7 @@ export class Progress {
       if (columnsOf(text + character) > room) break;
       text += character;
     }
-    this.#output.write(`\r\x1b[K  ${text}  ${time}`);
+    // The cursor waits at the line's start, so that what others write to the terminal begins there.
+    this.#output.write(`\r\x1b[K  ${text}  ${time}\r`);
   }
 }

@@ -10,7 +10,8 @@ const { signal } = new AbortController();
 test('following goes on after the last event that was seen, each event once', async () => {
   await using server = await ServerDouble.start();
   let connections = 0;
-  server.answers.set(`GET ${path}`, (response, { query, headers }) => {
+  server.answers.set(`GET ${path}`, (response, asked) => {
+    const { query, headers } = asked;
     connections += 1;
     assert.equal(headers['last-event-id'], query.get('after'));
     assert.equal(headers.accept, 'text/event-stream');
@@ -19,7 +20,7 @@ test('following goes on after the last event that was seen, each event once', as
       sendEvent(response, makeEvent(7, 'two'));
       response.write('id: 8\ndata: {"id":8', () => response.destroy());
     } else if (connections === 2) {
-      problem('unavailable', 'It starts.')(response, server.asked[0]!);
+      problem('unavailable', 'It starts.')(response, asked);
     } else {
       sendEvent(response, makeEvent(7, 'two'));
       sendEvent(response, makeEvent(8, 'three'));

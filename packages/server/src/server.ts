@@ -40,7 +40,7 @@ export async function startServer(
   /** Undone in the opposite order, on close and when a later part cannot be had. */
   const undo: (() => void | Promise<void>)[] = [];
   const close = async () => {
-    for (const step of undo.splice(0).reverse()) await step();
+    for (const step of undo.splice(0).toReversed()) await step();
   };
   try {
     const folder = openDataFolder(settings.dataDir);

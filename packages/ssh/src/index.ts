@@ -1,4 +1,4 @@
-// The SSH protocol, and nothing of Berth: what the other packages may use of this one. The wire format
+// The SSH protocol, without Berth's rules: what the other packages may use of this one. The wire format
 // (RFC 4251), keys and certificates as OpenSSH writes them, and a probe that shakes hands with a server
 // (RFC 4253).
 

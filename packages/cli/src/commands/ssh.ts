@@ -92,15 +92,18 @@ async function ssh(name: string, args: string[], options: SshOptions): Promise<v
     );
   }
   const knownHosts = writeKnownHosts(environment.env_id, access.known_hosts);
+  const settings = [
+    `UserKnownHostsFile=${quotedForSsh(knownHosts)}`,
+    'GlobalKnownHostsFile=/dev/null',
+    'StrictHostKeyChecking=yes',
+    'UpdateHostKeys=no',
+    // One wrong password is enough, and no passphrase of a key is asked for in its place.
+    ...(options.password ? ['PubkeyAuthentication=no', 'NumberOfPasswordPrompts=1'] : []),
+  ];
   const command = [
     '-p',
     String(access.ssh_port),
-    ...['UserKnownHostsFile', 'GlobalKnownHostsFile'].flatMap((option, index) => [
-      '-o',
-      `${option}=${index === 0 ? quotedForSsh(knownHosts) : '/dev/null'}`,
-    ]),
-    ...['-o', 'StrictHostKeyChecking=yes', '-o', 'UpdateHostKeys=no'],
-    ...(options.password ? ['-o', 'PubkeyAuthentication=no', '-o', 'NumberOfPasswordPrompts=1'] : []),
+    ...settings.flatMap((setting) => ['-o', setting]),
     '--',
     `${access.ssh_username}@${access.ssh_host}`,
     ...(args[0] === '--' ? args.slice(1) : args),

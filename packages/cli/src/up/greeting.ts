@@ -5,7 +5,7 @@ import { links, pathOf, routes } from '@berth/contract';
 import type { Environment, SshAccess } from '@berth/contract';
 import type { Client } from '../client.ts';
 import { statusSentence } from '../environment.ts';
-import { indented, labelled, printable, printableLines } from '../text.ts';
+import { indented, labelled, printableLines } from '../text.ts';
 import type { ServerReady } from './server-process.ts';
 
 export interface FirstLogin {
@@ -61,7 +61,9 @@ export function greeting(
   const blocks = ['Berth is running.', labelled(rows)];
   if (demo !== undefined) blocks.push(...demoBlocks(demo));
   const enter: [string, string][] =
-    demo?.access == null ? [] : [[`npx berth ssh --password ${demo.environment.env_id}`, 'get in']];
+    demo === undefined || demo.access === null
+      ? []
+      : [[`npx berth ssh --password ${demo.environment.env_id}`, 'get in']];
   blocks.push(
     [
       'Next',

@@ -69,6 +69,6 @@ export function serverEnded(code: number): CommandFailure {
     exitCodes.failed,
     'server_ended',
     `The server ended unexpectedly (exit code ${code}); the environments keep running`,
-    'Its last lines above say why; start it again with: npx berth up',
+    'What it wrote last stands above; start it again with: npx berth up',
   );
 }

@@ -154,9 +154,8 @@ export function environmentRoutes(app: App, services: Services): void {
       const { tail = 200, follow = false } = request.query;
       const closed = new AbortController();
       request.raw.socket.once('close', () => closed.abort());
-      const lines = services.runtime
-        .logs(id, { tail, follow, signal: closed.signal })
-        [Symbol.asyncIterator]();
+      const log = services.runtime.logs(id, { tail, follow, signal: closed.signal });
+      const lines = log[Symbol.asyncIterator]();
       // The first line of a log that ends is awaited, so that a runtime that is away is an answer, not a broken stream.
       const first = follow ? undefined : await lines.next();
       return reply

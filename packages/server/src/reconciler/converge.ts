@@ -204,7 +204,7 @@ async function runOnFreePort(
         ]);
         return port;
       });
-      spec = { ...spec, publicPort };
+      spec = { ...first, publicPort };
     }
   }
 }

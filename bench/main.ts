@@ -1,0 +1,55 @@
+/**
+ * npm run bench -- NAME [--json]: the published figures, each measured beside its floor in one run.
+ *
+ * Progress goes to stderr; the figures go to stdout, as a table or as one JSON document.
+ */
+import { cpus, totalmem } from 'node:os';
+import { skipWithoutDocker } from '../test/harness/berth.ts';
+import { burst } from './burst.ts';
+import { create } from './create.ts';
+import { memory } from './memory.ts';
+
+export interface Figure {
+  name: string;
+  value: number;
+  unit: string;
+  /** What it is held against, where there is something. */
+  target?: string;
+}
+
+const benches: Record<string, { what: string; run(): Promise<Figure[]> }> = {
+  create: { what: 'from the request to the first login, beside docker run of the same image', run: create },
+  burst: { what: '100 environments asked for at once', run: burst },
+  memory: { what: "the server's memory at rest, with the embedded database", run: memory },
+};
+
+const [name = '', ...flags] = process.argv.slice(2);
+const bench = benches[name];
+if (bench === undefined || flags.some((flag) => flag !== '--json')) {
+  const names = Object.entries(benches).map(([each, { what }]) => `  ${each.padEnd(8)} ${what}`);
+  process.stderr.write(`usage: npm run bench -- NAME [--json]\n${names.join('\n')}\n`);
+  process.exit(2);
+}
+if (skipWithoutDocker !== false) {
+  process.stderr.write(`berth: the bench ${skipWithoutDocker}\n`);
+  process.exit(1);
+}
+
+const figures = await bench.run();
+const machine = `${cpus().length} x ${cpus()[0]?.model.trim()}, ${Math.round(totalmem() / 1024 ** 3)} GiB`;
+const date = new Date().toISOString().slice(0, 10);
+if (flags.includes('--json')) {
+  process.stdout.write(`${JSON.stringify({ bench: name, machine, date, figures }, null, 2)}\n`);
+} else {
+  process.stdout.write(`${bench.what}\n${machine}, ${date}\n\n`);
+  const width = Math.max(...figures.map((figure) => figure.name.length));
+  for (const { name, value, unit, target } of figures) {
+    const held = target === undefined ? '' : `   (target ${target})`;
+    process.stdout.write(`${name.padEnd(width)}  ${String(round(value)).padStart(9)} ${unit}${held}\n`);
+  }
+}
+process.exit(0);
+
+function round(value: number): number {
+  return Number(value.toPrecision(4));
+}
