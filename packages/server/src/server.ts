@@ -74,6 +74,7 @@ export async function startServer(
       runtimeFault: 'not looked at yet',
       notes: [],
       storageEnforced: false,
+      cpuCores: Infinity,
       unclaimed: [],
     };
     const stopping = new AbortController();

@@ -5,6 +5,7 @@ import { routes } from '@berth/contract';
 import type { CreateEnvironment, CreatedEnvironment, Environment, EnvironmentPage } from '@berth/contract';
 import type { Client } from '../client.ts';
 import type { Progress } from '../progress.ts';
+import { lastEventId } from '../timeline.ts';
 import { isPassing, waitUntilAtRest } from '../wait.ts';
 
 export const demoName = 'demo';
@@ -37,5 +38,6 @@ export async function ensureDemo(
   if (demo === undefined || !isPassing(demo)) return demo;
   progress.step(`waiting for the environment ${demoName}`);
   const bounded = AbortSignal.any([signal, AbortSignal.timeout(patienceMs)]);
-  return (await waitUntilAtRest(client, demo.env_id, { after: 0, progress, signal: bounded })) ?? demo;
+  const after = await lastEventId(client, demo.env_id);
+  return (await waitUntilAtRest(client, demo.env_id, { after, progress, signal: bounded })) ?? demo;
 }

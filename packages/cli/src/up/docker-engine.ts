@@ -127,12 +127,16 @@ async function start(docker: Docker, { onProgress, dataDir }: EngineOptions): Pr
   closeSync(log.descriptor);
   engine.unref();
   const ended = new AbortController();
-  engine.once('error', () => ended.abort());
+  let spawnFailure = '';
+  engine.once('error', (error) => {
+    spawnFailure = error.message;
+    ended.abort();
+  });
   engine.once('exit', () => ended.abort());
   if (await answersInTime(docker, ended.signal)) return;
-  const lines = readFileSync(log.path, 'utf8').trimEnd().split('\n').slice(-quotedLogLines);
+  const lines = readFileSync(log.path, 'utf8').trimEnd().split('\n').slice(-quotedLogLines).join(' | ');
   throw engineFailure(
-    `The Docker engine did not start; the last lines of its log ${log.path} are: ${lines.join(' | ')}`,
+    `The Docker engine did not start; the last lines of its log ${log.path} are: ${spawnFailure || lines || 'none'}`,
     'Correct what they name and start Berth again.',
   );
 }

@@ -9,5 +9,6 @@ export interface Platform {
   runtimeFault: string | null;
   notes: string[];
   storageEnforced: boolean;
+  cpuCores: number;
   unclaimed: OwnedThing[];
 }

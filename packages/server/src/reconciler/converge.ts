@@ -48,7 +48,9 @@ export class Superseded extends Error {
 export async function converge(workshop: Workshop, row: EnvironmentRow, signal: AbortSignal): Promise<void> {
   const began = Date.now();
   try {
-    if (row.wanted === 'running') await converged.running(workshop, row, signal, began);
+    // It stays as it failed until somebody asks for a start, which gives it another status, or for its deletion.
+    if (row.status === 'failed' && row.wanted !== 'deleted') await converged.failed(workshop, row);
+    else if (row.wanted === 'running') await converged.running(workshop, row, signal, began);
     else if (row.wanted === 'stopped') await converged.stopped(workshop, row, began);
     else await converged.deleted(workshop, row, began);
   } catch (error) {
@@ -58,6 +60,14 @@ export async function converge(workshop: Workshop, row: EnvironmentRow, signal: 
 }
 
 const converged = {
+  async failed({ database }: Workshop, row: EnvironmentRow): Promise<void> {
+    const { failure_code: code, failure_cause: cause, failure_cure: cure } = row;
+    await settle(database, row, {
+      status: 'failed',
+      failure: { code: code ?? '', cause: cause ?? '', cure: cure ?? '' },
+    });
+  },
+
   async running(workshop: Workshop, row: EnvironmentRow, signal: AbortSignal, began: number): Promise<void> {
     const { database, runtime, keyRing, settings } = workshop;
     if (row.restart_wanted) {
@@ -231,6 +241,9 @@ async function noticeDrift(
 
 function notesOf({ platform }: Workshop, row: EnvironmentRow): string[] {
   const notes = [];
+  if (row.cpu > platform.cpuCores) {
+    notes.push(`It asks for ${row.cpu} cores; the machine has ${platform.cpuCores}, which it may use.`);
+  }
   if (!platform.storageEnforced)
     notes.push(`The limit of ${row.storage} GiB of storage is not held to on this host.`);
   return notes;

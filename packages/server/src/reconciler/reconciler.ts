@@ -4,6 +4,7 @@
  * Woken by notifications, by the runtime's events and by a timer; what it does follows changes, not the number of
  * environments. One environment is worked on by one server at a time, which its row's lease says.
  */
+import { setTimeout as pause } from 'node:timers/promises';
 import { isDeepStrictEqual } from 'node:util';
 import type { Notices } from '../events/notices.ts';
 import type { EnvironmentRow } from '../database/schema.ts';
@@ -28,6 +29,8 @@ export class Reconciler {
   #turning = false;
   #turnAgain = false;
   #idle: (() => void)[] = [];
+  #looking = false;
+  #lookWanted = false;
 
   constructor(workshop: Workshop, owner: string, notices: Notices) {
     this.#workshop = workshop;
@@ -145,13 +148,7 @@ export class Reconciler {
             (error: unknown) => say(error, 'a change in the runtime could not be written down'),
           );
         },
-        onReconnect: () => {
-          this.#lookAtEverything().catch((error: unknown) => {
-            if (error instanceof RuntimeError) platform.runtimeFault = error.message;
-            say(error, 'looking at the runtime failed');
-            if (!this.#stopping.signal.aborted) setTimeout(() => this.#lookAgain(), longestSleepMs).unref();
-          });
-        },
+        onReconnect: () => void this.#look(),
         onLost: () => {
           platform.runtimeFault ??= 'does not answer';
         },
@@ -160,9 +157,27 @@ export class Reconciler {
     );
   }
 
-  #lookAgain(): void {
-    if (this.#stopping.signal.aborted) return;
-    this.#lookAtEverything().catch(() => setTimeout(() => this.#lookAgain(), longestSleepMs).unref());
+  /** Looks at everything, again and again until the runtime answered; what comes meanwhile has it looked at once more. */
+  async #look(): Promise<void> {
+    this.#lookWanted = true;
+    if (this.#looking) return;
+    this.#looking = true;
+    const { platform, logger } = this.#workshop;
+    const { signal } = this.#stopping;
+    while (this.#lookWanted && !signal.aborted) {
+      this.#lookWanted = false;
+      try {
+        await this.#lookAtEverything();
+      } catch (error) {
+        this.#lookWanted = true;
+        const fault = error instanceof RuntimeError ? error.message : 'could not be looked at';
+        if (platform.runtimeFault !== fault)
+          logger.warn({ error: (error as Error).message }, 'looking at the runtime failed');
+        platform.runtimeFault = fault;
+        await pause(longestSleepMs, undefined, { signal }).catch(() => undefined);
+      }
+    }
+    this.#looking = false;
   }
 
   /** Compares all rows with all things in the runtime; what differs is due, what has no row is reported. */
@@ -171,9 +186,10 @@ export class Reconciler {
     const report = await runtime.prepare();
     platform.storageEnforced = report.storageEnforced;
     platform.notes = report.notes;
+    platform.cpuCores = report.cpuCores;
     const things = await runtime.list();
     const rows = new Map((await allStates(database)).map((row) => [row.id, row]));
-    const unclaimed = things.filter(({ id }) => !rows.has(id) || rows.get(id)?.status === 'deleted');
+    const unclaimed = things.filter(({ id }) => !rows.has(id));
     if (unclaimed.length > 0 && !isDeepStrictEqual(unclaimed, platform.unclaimed)) {
       logger.warn(
         { unclaimed: unclaimed.map(({ kind, name }) => `${kind} ${name}`) },
@@ -186,7 +202,7 @@ export class Reconciler {
     );
     const different = [...rows.values()].filter(
       ({ id, wanted, status }) =>
-        (wanted === 'running' && status === 'running') ||
+        (wanted === 'running' && status === 'running' && !running.has(id)) ||
         (wanted === 'stopped' && status === 'stopped' && running.has(id)),
     );
     await makeDue(

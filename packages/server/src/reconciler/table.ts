@@ -191,7 +191,11 @@ export async function nextDue(session: Session): Promise<Date | null> {
 export async function allStates(
   session: Session,
 ): Promise<Pick<EnvironmentRow, 'id' | 'wanted' | 'status'>[]> {
-  return session.selectFrom('environments').select(['id', 'wanted', 'status']).execute();
+  return session
+    .selectFrom('environments')
+    .select(['id', 'wanted', 'status'])
+    .where('status', '<>', 'deleted')
+    .execute();
 }
 
 export async function imageReference(session: Session, name: string): Promise<string | undefined> {

@@ -81,6 +81,8 @@ export interface RuntimeReport {
   notes: string[];
   /** Whether a size of storage is held to. */
   storageEnforced: boolean;
+  /** What one environment can get at most. */
+  cpuCores: number;
 }
 
 export interface Runtime {

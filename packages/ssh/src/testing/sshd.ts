@@ -54,14 +54,21 @@ export async function startSshd(hostKey: string, settings: readonly string[] = [
     const isListening = sshd.logged(/Server listening/g, 1).then(() => true);
     const exited = new Promise<false>((resolve) => child.on('exit', () => resolve(false)));
     if (await Promise.race([isListening, exited])) return sshd;
-    if (!/Address already in use/.test(sshd.log())) throw new Error(`sshd did not start: ${sshd.log()}`);
+    if (!/Address already in use/.test(sshd.log())) {
+      rmSync(folder, { recursive: true });
+      throw new Error(`sshd did not start: ${sshd.log()}`);
+    }
   }
+  rmSync(folder, { recursive: true });
   throw new Error('sshd found no free port');
 }
 
 function watch(child: ChildProcess, port: number, folder: string): Sshd {
   let log = '';
   const waiting = new Set<() => void>();
+  // A test that is cut off must not leave its server running.
+  const kill = (): void => void child.kill();
+  process.once('exit', kill);
   child.stderr?.on('data', (chunk: Buffer) => {
     log += chunk.toString();
     for (const check of waiting) check();
@@ -82,8 +89,9 @@ function watch(child: ChildProcess, port: number, folder: string): Sshd {
       }),
     stop: async () => {
       const exited = new Promise((resolve) => child.on('exit', resolve));
-      child.kill();
+      kill();
       await exited;
+      process.off('exit', kill);
       rmSync(folder, { recursive: true });
     },
   };

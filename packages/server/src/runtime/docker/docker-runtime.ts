@@ -8,7 +8,6 @@
 import { createHash } from 'node:crypto';
 import { mkdir, readFile, rename, rm, writeFile } from 'node:fs/promises';
 import { createServer } from 'node:net';
-import { availableParallelism } from 'node:os';
 import { join } from 'node:path';
 import { sshdCapabilities, sudoCapabilities } from '@berth/image/capabilities';
 import type Docker from 'dockerode';
@@ -50,7 +49,7 @@ export class DockerRuntime implements Runtime {
   readonly name = 'docker';
   readonly #docker: Docker;
   readonly #options: DockerRuntimeOptions;
-  #shared: { network: Network; storageEnforced: boolean } | null = null;
+  #shared: { network: Network; storageEnforced: boolean; cpuCores: number } | null = null;
 
   constructor(options: DockerRuntimeOptions) {
     this.#docker = options.docker;
@@ -70,9 +69,11 @@ export class DockerRuntime implements Runtime {
       const network = await ensureNetwork(this.#docker, installationId);
       await ensureGuard(this.#docker, installationId, guardImage);
       const storageEnforced = this.#shared?.storageEnforced ?? (await this.#storageHasSizes());
-      this.#shared = { network, storageEnforced };
+      const cpuCores = this.#shared?.cpuCores ?? ((await this.#docker.info()) as { NCPU: number }).NCPU;
+      this.#shared = { network, storageEnforced, cpuCores };
       return {
         storageEnforced,
+        cpuCores,
         notes: storageEnforced
           ? []
           : [
@@ -160,9 +161,9 @@ export class DockerRuntime implements Runtime {
   }
 
   async run(spec: WorkloadSpec): Promise<ObservedWorkload> {
-    const { network } = await this.#prepared();
+    const { network, cpuCores } = await this.#prepared();
     const container = this.#docker.getContainer(spec.id);
-    const options = this.#containerOptions(spec, network);
+    const options = this.#containerOptions(spec, network, cpuCores);
     try {
       const found = await this.#inspect(spec.id);
       if (found !== null) {
@@ -322,7 +323,7 @@ export class DockerRuntime implements Runtime {
     };
   }
 
-  #containerOptions(spec: WorkloadSpec, network: Network): Docker.ContainerCreateOptions {
+  #containerOptions(spec: WorkloadSpec, network: Network, cpuCores: number): Docker.ContainerCreateOptions {
     const memoryBytes = Math.round(spec.memoryGiB * gibibyte);
     const port = `${sshdPort}/tcp`;
     const options: Docker.ContainerCreateOptions = {
@@ -352,7 +353,7 @@ export class DockerRuntime implements Runtime {
         ],
         RestartPolicy: { Name: 'unless-stopped' },
         // The engine refuses more than the machine has; a limit above that is no limit.
-        NanoCpus: Math.round(Math.min(spec.cpuCores, availableParallelism()) * 1e9),
+        NanoCpus: Math.round(Math.min(spec.cpuCores, cpuCores) * 1e9),
         Memory: memoryBytes,
         MemorySwap: memoryBytes,
         PidsLimit: 4096,
