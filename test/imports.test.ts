@@ -23,7 +23,7 @@ const allowed: Record<string, { packages: string[]; reason: string }> = {
     reason: 'it must run without the command and without building images',
   },
   'packages/cli': {
-    packages: ['@berth/contract', '@berth/image'],
+    packages: ['@berth/contract', '@berth/contract/paths', '@berth/contract/vocabulary', '@berth/image'],
     reason: "it speaks to a server over the wire and must work without the server's code",
   },
   image: { packages: [], reason: 'it is built on machines that have nothing else of Berth' },

@@ -63,7 +63,11 @@ describe('an environment behind its published port', { skip: skipWithoutDocker }
     return made;
   }
 
-  function start(program: string, commandLine: string[], options?: ConstructorParameters<typeof Background>[2]) {
+  function start(
+    program: string,
+    commandLine: string[],
+    options?: ConstructorParameters<typeof Background>[2],
+  ) {
     const started = new Background(program, commandLine, options);
     background.push(started);
     return started;
@@ -284,9 +288,12 @@ until grep -q serving ~/.vscode-test/log; do sleep 0.02; done\necho "listeningOn
       ({ code }) => code === 0 || master.ended,
     );
     // Each session stays until all thirty are there.
-    const meet = 'mkdir -p /tmp/meet; touch /tmp/meet/$$; until [ $(ls /tmp/meet | wc -l) = 30 ]; do sleep 0.1; done';
+    const meet =
+      'mkdir -p /tmp/meet; touch /tmp/meet/$$; until [ $(ls /tmp/meet | wc -l) = 30 ]; do sleep 0.1; done';
     const sessions = await Promise.all(
-      Array.from({ length: 30 }, (_, index) => byKey.ssh(`${meet}; echo ${index}`, { flags, timeoutMs: 30_000 })),
+      Array.from({ length: 30 }, (_, index) =>
+        byKey.ssh(`${meet}; echo ${index}`, { flags, timeoutMs: 30_000 }),
+      ),
     );
     assert.deepEqual(
       sessions.map(({ stdout }) => stdout),

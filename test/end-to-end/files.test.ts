@@ -76,7 +76,13 @@ describe('the files of an environment', { skip: skipWithoutDocker }, () => {
     const before = await docker.getContainer(id).inspect();
     await docker.getContainer(id).remove({ force: true });
     await eventually(
-      async () => (await docker.getContainer(id).inspect().catch(() => null))?.Id ?? before.Id,
+      async () =>
+        (
+          await docker
+            .getContainer(id)
+            .inspect()
+            .catch(() => null)
+        )?.Id ?? before.Id,
       (container) => container !== before.Id,
     );
     await berth.until(id, 'running');

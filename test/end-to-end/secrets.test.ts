@@ -27,7 +27,10 @@ describe('secrets', { skip: skipWithoutDocker || needsRoot }, () => {
     secrets.set("the admin's password", admin);
     const [, host = '', port = ''] = /"http":"([\d.]+):(\d+)"/.exec(berth.log) ?? [];
     const http = { host, port: Number(port) };
-    const { body } = await call<LoginToken>(http, 'POST', routes.login, { account: 'admin', password: admin });
+    const { body } = await call<LoginToken>(http, 'POST', routes.login, {
+      account: 'admin',
+      password: admin,
+    });
     secrets.set('a token', body.token);
     const authorization = `Bearer ${body.token}`;
     assert.equal((await call(http, 'GET', routes.whoami, undefined, { authorization })).status, 200);
@@ -88,10 +91,13 @@ describe('secrets', { skip: skipWithoutDocker || needsRoot }, () => {
   });
 
   it('are not in the command line or the environment of a process', async () => {
-    const { Processes } = (await docker.getContainer(id).top({ ps_args: '-eo pid' })) as { Processes: string[][] };
+    const { Processes } = (await docker.getContainer(id).top({ ps_args: '-eo pid' })) as {
+      Processes: string[][];
+    };
     const processes = [berth.pid, ...Processes.map(([pid]) => Number(pid))];
     assert.ok(processes.length >= 3, 'the server, process 1 and sshd');
-    for (const pid of processes) mustHoldNone(read(`/proc/${pid}/environ`), `the environment of process ${pid}`);
+    for (const pid of processes)
+      mustHoldNone(read(`/proc/${pid}/environ`), `the environment of process ${pid}`);
     for (const pid of readdirSync('/proc').filter((name) => /^\d+$/.test(name)))
       mustHoldNone(read(`/proc/${pid}/cmdline`), `the command line of process ${pid}`);
     const hashes = read(join(berth.dataDir, 'environments', id, 'password_hash'));
@@ -119,7 +125,8 @@ describe('secrets', { skip: skipWithoutDocker || needsRoot }, () => {
 
   it('stand in files and folders that only their owner can open', () => {
     const mode = (...path: string[]) => (statSync(join(berth.dataDir, ...path)).mode & 0o777).toString(8);
-    for (const folder of ['', 'environments', join('environments', id)]) assert.equal(mode(folder), '700', folder);
+    for (const folder of ['', 'environments', join('environments', id)])
+      assert.equal(mode(folder), '700', folder);
     for (const file of ['secret.key', 'admin-password', 'berth.sock']) assert.equal(mode(file), '600', file);
     const mounted = readdirSync(join(berth.dataDir, 'environments', id)).sort();
     assert.deepEqual(mounted, [
@@ -140,7 +147,7 @@ describe('secrets', { skip: skipWithoutDocker || needsRoot }, () => {
        done; echo looked`,
     );
     assert.equal(stdout, 'looked\n');
-    const asRoot = await login.ssh('sudo cat /etc/berth/* /etc/shadow');
+    const asRoot = await login.ssh('sudo sh -c "cat /etc/berth/* /etc/shadow"');
     assert.match(asRoot.stdout, /BEGIN OPENSSH PRIVATE KEY/);
     mustHoldNone(asRoot.stdout, '/etc/berth and /etc/shadow');
   });

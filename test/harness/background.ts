@@ -44,7 +44,9 @@ export class Background {
       20,
     );
     if (found === null)
-      throw new Error(`${this.#program} ended without saying ${String(pattern)}: ${this.stdout}${this.stderr}`);
+      throw new Error(
+        `${this.#program} ended without saying ${String(pattern)}: ${this.stdout}${this.stderr}`,
+      );
     return found;
   }
 

@@ -125,7 +125,17 @@ export class Login {
 /** A fresh Ed25519 key pair in `folder`. @returns path of the private key; the public one is beside it in `.pub` */
 export async function makeKey(folder: string, name = 'id_ed25519'): Promise<string> {
   const file = join(folder, name);
-  const { code, stderr } = await execute('ssh-keygen', ['-q', '-t', 'ed25519', '-N', '', '-C', name, '-f', file]);
+  const { code, stderr } = await execute('ssh-keygen', [
+    '-q',
+    '-t',
+    'ed25519',
+    '-N',
+    '',
+    '-C',
+    name,
+    '-f',
+    file,
+  ]);
   if (code !== 0) throw new Error(`ssh-keygen failed: ${stderr}`);
   return file;
 }

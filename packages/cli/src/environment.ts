@@ -1,5 +1,5 @@
 /** Environments as commands name and show them. */
-import { routes, sshCommand } from '@berth/contract';
+import { routes, sshCommand } from '@berth/contract/paths';
 import type { CreatedEnvironment, Environment, EnvironmentPage, SshAccess } from '@berth/contract';
 import type { Client } from './client.ts';
 import { CommandFailure, exitCodes } from './failure.ts';

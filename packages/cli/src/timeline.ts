@@ -1,6 +1,6 @@
 /** An environment's timeline: read page by page, or followed as it grows. */
 import { setTimeout as delay } from 'node:timers/promises';
-import { pathOf, routes } from '@berth/contract';
+import { pathOf, routes } from '@berth/contract/paths';
 import type { EnvironmentEvent, EventPage } from '@berth/contract';
 import type { Client } from './client.ts';
 import { messagesOf } from './event-stream.ts';

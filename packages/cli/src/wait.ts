@@ -1,6 +1,7 @@
 /** Waits until an environment has come to rest, and shows what Berth does meanwhile. */
 import { setTimeout as delay } from 'node:timers/promises';
-import { passingStatuses, pathOf, routes } from '@berth/contract';
+import { pathOf, routes } from '@berth/contract/paths';
+import { passingStatuses } from '@berth/contract/vocabulary';
 import type { Environment, EnvironmentEvent } from '@berth/contract';
 import type { Client } from './client.ts';
 import { CommandFailure, exitCodes } from './failure.ts';

@@ -4,45 +4,19 @@
 import Type from 'typebox';
 import type { Static } from 'typebox';
 import { Timestamp, page } from './common.ts';
-
-export const statuses = [
-  'creating',
-  'running',
-  'stopping',
-  'stopped',
-  'starting',
-  'restarting',
-  'deleting',
-  'failed',
-] as const;
-export type Status = (typeof statuses)[number];
-
-/** Statuses that Berth itself leaves again; everything else stays until somebody asks for something. */
-export const passingStatuses: readonly Status[] = [
-  'creating',
-  'starting',
-  'stopping',
-  'restarting',
-  'deleting',
-];
+import { exposures, ownPortModes, resourceBounds, statuses } from './vocabulary.ts';
 
 const oneOf = <T extends string>(values: readonly T[], options: object = {}) =>
   Type.Unsafe<T>({ type: 'string', enum: [...values], ...options });
 
-export const ownPortModes = ['auto', 'yes', 'no'] as const;
-export const exposures = ['direct'] as const;
-export type Exposure = (typeof exposures)[number];
-export type OwnPortMode = (typeof ownPortModes)[number];
-
 /** The bounds of one environment's resources. */
 export const Resources = Type.Object(
   {
-    cpu: Type.Number({ minimum: 0.1, maximum: 1024, description: 'cores' }),
-    memory: Type.Number({ minimum: 0.125, maximum: 65536, description: 'GiB' }),
-    gpu: Type.Integer({ minimum: 0, maximum: 64, description: 'whole devices' }),
+    cpu: Type.Number({ ...resourceBounds.cpu, description: 'cores' }),
+    memory: Type.Number({ ...resourceBounds.memory, description: 'GiB' }),
+    gpu: Type.Integer({ ...resourceBounds.gpu, description: 'whole devices' }),
     storage: Type.Number({
-      minimum: 0.1,
-      maximum: 1048576,
+      ...resourceBounds.storage,
       description: 'GiB for each of the folders that last; enforced where the volume driver can',
     }),
   },

@@ -2,6 +2,7 @@
 export * from './paths.ts';
 export * from './errors.ts';
 export * from './common.ts';
+export * from './vocabulary.ts';
 export * from './environment.ts';
 export * from './ssh-key.ts';
 export * from './port.ts';

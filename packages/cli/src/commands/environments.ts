@@ -3,7 +3,8 @@ import { constants } from 'node:os';
 import { createInterface } from 'node:readline/promises';
 import { Argument, Option } from 'commander';
 import type { Command } from 'commander';
-import { Resources, ownPortModes, pathOf, routes, statuses } from '@berth/contract';
+import { pathOf, routes } from '@berth/contract/paths';
+import { ownPortModes, statuses, resourceBounds } from '@berth/contract/vocabulary';
 import type {
   CreateEnvironment,
   CreatedEnvironment,
@@ -39,22 +40,14 @@ interface CreateOptions extends WaitOptions {
   sudo: boolean;
 }
 
-const bounds = (name: 'cpu' | 'memory' | 'gpu' | 'storage') => {
-  const { minimum = 0, maximum = Infinity } = Resources.properties[name] as {
-    minimum?: number;
-    maximum?: number;
-  };
-  return { minimum, maximum };
-};
-
 export function addEnvironmentCommands(program: Command): void {
   addCommand(program, 'create', 'Create an environment')
     .argument('<name>', 'for people: 1 to 64 characters')
     .option('--image <name>', 'image in the catalogue')
-    .option('--cpu <cores>', 'such as 2, 0.5 or 500m', cores(bounds('cpu')))
-    .option('--memory <size>', 'such as 16, 16G, 16Gi or 512M', gibibyteSize(bounds('memory')))
-    .option('--gpu <count>', 'whole devices', wholeNumber(bounds('gpu')))
-    .option('--storage <size>', 'for each of the folders that last', gibibyteSize(bounds('storage')))
+    .option('--cpu <cores>', 'such as 2, 0.5 or 500m', cores(resourceBounds.cpu))
+    .option('--memory <size>', 'such as 16, 16G, 16Gi or 512M', gibibyteSize(resourceBounds.memory))
+    .option('--gpu <count>', 'whole devices', wholeNumber(resourceBounds.gpu))
+    .option('--storage <size>', 'for each of the folders that last', gibibyteSize(resourceBounds.storage))
     .addOption(new Option('--own-port <mode>', 'a public port of its own').choices(ownPortModes))
     .option('--no-sudo', 'without root rights inside')
     .option('--wait', 'until it runs or failed')

@@ -2,7 +2,7 @@
 import { readFileSync } from 'node:fs';
 import { text } from 'node:stream/consumers';
 import type { Command } from 'commander';
-import { pathOf, routes } from '@berth/contract';
+import { pathOf, routes } from '@berth/contract/paths';
 import type { AddSshKey, SshKey } from '@berth/contract';
 import { CommandFailure, exitCodes, usageFailure } from '../failure.ts';
 import { Session, addCommand } from '../session.ts';

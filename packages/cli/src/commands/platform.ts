@@ -1,7 +1,7 @@
 /** `berth status | settings | ports | whoami`: this Berth as a whole. */
 import { Option } from 'commander';
 import type { Command } from 'commander';
-import { routes } from '@berth/contract';
+import { routes } from '@berth/contract/paths';
 import type { Platform, PortMapping, Whoami } from '@berth/contract';
 import { Session, addCommand } from '../session.ts';
 import type { CommonOptions } from '../session.ts';

@@ -5,7 +5,7 @@ import { constants } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import type { Command } from 'commander';
-import { pathOf, routes } from '@berth/contract';
+import { pathOf, routes } from '@berth/contract/paths';
 import type { Environment, NewPassword, SshAccess } from '@berth/contract';
 import { findEnvironment, refuseFailed, sshAccessText } from '../environment.ts';
 import { CommandFailure, exitCodes } from '../failure.ts';

@@ -1,6 +1,6 @@
 /** `berth events | logs`: what happened to an environment, and what it wrote. */
 import type { Command } from 'commander';
-import { pathOf, routes } from '@berth/contract';
+import { pathOf, routes } from '@berth/contract/paths';
 import type { EnvironmentEvent } from '@berth/contract';
 import { linesOf } from '../event-stream.ts';
 import { findEnvironment } from '../environment.ts';

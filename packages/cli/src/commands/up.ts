@@ -1,6 +1,6 @@
 /** `berth up`: makes this machine ready, starts the server and stays in the foreground until it ends. */
 import type { Command } from 'commander';
-import { links, routes } from '@berth/contract';
+import { links, routes } from '@berth/contract/paths';
 import type { Health } from '@berth/contract';
 import { Client } from '../client.ts';
 import { CommandFailure, exitCodes, sentenceOf } from '../failure.ts';

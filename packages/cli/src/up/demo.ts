@@ -1,7 +1,7 @@
 /** The first environment: made once in a Berth's life, so that there is something to get into. */
 import { existsSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { routes } from '@berth/contract';
+import { routes } from '@berth/contract/paths';
 import type { CreateEnvironment, CreatedEnvironment, Environment, EnvironmentPage } from '@berth/contract';
 import type { Client } from '../client.ts';
 import type { Progress } from '../progress.ts';

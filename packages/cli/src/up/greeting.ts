@@ -1,7 +1,7 @@
 /** What `berth up` says once Berth runs: a block of at most 80 columns, as far as names and paths allow. */
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { links, pathOf, routes } from '@berth/contract';
+import { links, pathOf, routes } from '@berth/contract/paths';
 import type { Environment, SshAccess } from '@berth/contract';
 import type { Client } from '../client.ts';
 import { statusSentence } from '../environment.ts';

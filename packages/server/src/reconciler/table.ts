@@ -109,7 +109,9 @@ export async function settle(
       ...(started === undefined
         ? {}
         : { first_started_at: sql<Date>`coalesce(first_started_at, ${started})` }),
-      ...(started === undefined || row.run_id === change.runId ? {} : { started_at: started }),
+      ...(started === undefined || change.runId === undefined || change.runId === row.run_id
+        ? {}
+        : { started_at: started }),
       ...(status === 'deleted' ? { deleted_at: now } : {}),
     })
     .where('id', '=', row.id)

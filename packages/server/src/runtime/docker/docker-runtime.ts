@@ -49,6 +49,7 @@ export class DockerRuntime implements Runtime {
   readonly name = 'docker';
   readonly #docker: Docker;
   readonly #options: DockerRuntimeOptions;
+  #preparing: Promise<RuntimeReport> | null = null;
   #shared: { network: Network; storageEnforced: boolean; cpuCores: number } | null = null;
 
   constructor(options: DockerRuntimeOptions) {
@@ -56,7 +57,13 @@ export class DockerRuntime implements Runtime {
     this.#options = options;
   }
 
-  async prepare(): Promise<RuntimeReport> {
+  /** One at a time: Docker makes two networks of one name when it is asked twice at once. */
+  prepare(): Promise<RuntimeReport> {
+    this.#preparing ??= this.#prepareShared().finally(() => (this.#preparing = null));
+    return this.#preparing;
+  }
+
+  async #prepareShared(): Promise<RuntimeReport> {
     try {
       const { guardImage, installationId } = this.#options;
       if (guardImage === null) {

@@ -1,0 +1,38 @@
+/**
+ * The words and bounds of environments, without schemas: what the command needs at its start, which the schemas'
+ * library would make a third slower.
+ */
+export const statuses = [
+  'creating',
+  'running',
+  'stopping',
+  'stopped',
+  'starting',
+  'restarting',
+  'deleting',
+  'failed',
+] as const;
+export type Status = (typeof statuses)[number];
+
+/** Statuses that Berth itself leaves again; everything else stays until somebody asks for something. */
+export const passingStatuses: readonly Status[] = [
+  'creating',
+  'starting',
+  'stopping',
+  'restarting',
+  'deleting',
+];
+
+export const ownPortModes = ['auto', 'yes', 'no'] as const;
+export type OwnPortMode = (typeof ownPortModes)[number];
+
+export const exposures = ['direct'] as const;
+export type Exposure = (typeof exposures)[number];
+
+/** cpu in cores, memory and storage in GiB, gpu in whole devices. */
+export const resourceBounds = {
+  cpu: { minimum: 0.1, maximum: 1024 },
+  memory: { minimum: 0.125, maximum: 65536 },
+  gpu: { minimum: 0, maximum: 64 },
+  storage: { minimum: 0.1, maximum: 1048576 },
+} as const;
