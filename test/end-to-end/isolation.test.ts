@@ -102,6 +102,7 @@ describe('an environment among others', { skip: skipWithoutDocker || skipWithout
     const { NetworkSettings } = await container.inspect();
     foreign = NetworkSettings.Networks['bridge']?.IPAddress ?? '';
     foreignPort = Number(NetworkSettings.Ports['80/tcp']?.[0]?.HostPort);
+    await eventually(() => connects({ host: foreign, port: 80 }), Boolean);
 
     const hostAddresses = Object.entries(networkInterfaces())
       .flatMap(([name, addresses = []]) => addresses.map((each) => ({ ...each, name })))
@@ -284,14 +285,14 @@ describe('the rights and limits of an environment', { skip: skipWithoutDocker },
     );
     const [memory, processes, processors = '', sharedMemory] = stdout.trim().split('\n');
     assert.equal(Number(memory), 0.25 * 1024 ** 3, stderr);
-    assert.ok(Number(processes) <= 4096, processes);
+    assert.ok(Number(processes) <= 4096, stdout);
     const [quota, period] = processors.split(' ').map(Number);
     assert.equal((quota ?? 0) / (period ?? 1), 0.5);
     assert.equal(Number(sharedMemory), 0.125 * 1024 ** 3);
   });
 
   it('kills the process that takes too much memory, and nothing else', async () => {
-    const greedy = await run(true, `python3 -c 'print(len(bytearray(1 << 30)))'`);
+    const greedy = await run(true, `python3 -c 'print(len(bytearray(1 << 30)))'; exit $?`);
     assert.equal(greedy.code, 137, greedy.stdout + greedy.stderr);
     assert.equal((await run(true, 'echo still here')).stdout, 'still here\n');
   });

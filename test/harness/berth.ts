@@ -2,7 +2,7 @@
  * A Berth of a test's own: the real server process with a data folder, a database and a range of ports of its own,
  * on the machine's real Docker. What it made is removed at the end, whatever happened to it.
  */
-import { spawn } from 'node:child_process';
+import { spawn, spawnSync } from 'node:child_process';
 import type { ChildProcess } from 'node:child_process';
 import { once } from 'node:events';
 import { mkdtempSync, rmSync } from 'node:fs';
@@ -61,6 +61,8 @@ export class TestBerth {
   readonly environment: Record<string, string>;
   readonly ports: { first: number; last: number };
   log = '';
+  readonly docker: Docker;
+  readonly #launcher: string[];
   #process: ChildProcess | null = null;
   #installationId: string | null = null;
 
@@ -68,7 +70,10 @@ export class TestBerth {
     dataDir: string,
     environment: Record<string, string>,
     ports: { first: number; last: number },
+    place: { docker?: Docker; launcher?: string[] },
   ) {
+    this.docker = place.docker ?? docker;
+    this.#launcher = place.launcher ?? [];
     this.dataDir = dataDir;
     this.environment = environment;
     this.ports = ports;
@@ -81,6 +86,10 @@ export class TestBerth {
       settings?: Record<string, string>;
       portCount?: number;
       image?: string | null;
+      /** The engine that the server works with, where that is not the machine's; the settings must say so too. */
+      docker?: Docker;
+      /** A program in front of the server's, which must become it, such as `nsenter`. */
+      launcher?: string[];
     } = {},
   ): Promise<TestBerth> {
     const ports = await freePortRange(options.portCount ?? 20);
@@ -100,6 +109,7 @@ export class TestBerth {
         ...options.settings,
       },
       ports,
+      options,
     );
   }
 
@@ -124,7 +134,13 @@ export class TestBerth {
    * @returns whether it came up; false when it ended first
    */
   async up(options: { nodeOptions?: string[]; environment?: Record<string, string> } = {}): Promise<boolean> {
-    const child = spawn(process.execPath, [...(options.nodeOptions ?? []), serverMain], {
+    const [program = '', ...commandLine] = [
+      ...this.#launcher,
+      process.execPath,
+      ...(options.nodeOptions ?? []),
+      serverMain,
+    ];
+    const child = spawn(program, commandLine, {
       env: { ...withoutBerth(process.env), ...this.environment, ...options.environment },
       stdio: ['ignore', 'ignore', 'pipe', 'ipc'],
     });
@@ -144,6 +160,20 @@ export class TestBerth {
   get installationId(): string {
     if (this.#installationId === null) throw new Error('the server was never up');
     return this.#installationId;
+  }
+
+  /** Whether the server process lives. */
+  get isUp(): boolean {
+    return this.#process !== null && this.#process.exitCode === null && this.#process.signalCode === null;
+  }
+
+  /** Sends a message to what `nodeOptions` loaded into the server process, and waits for its answer. */
+  async ask<T>(message: object): Promise<T> {
+    const child = this.#process;
+    if (!child) throw new Error('the server was never up');
+    const answer = once(child, 'message');
+    child.send(message);
+    return ((await answer) as [T])[0];
   }
 
   /** Ends when the server process has ended, by whatever cause. */
@@ -225,8 +255,8 @@ export class TestBerth {
   async things(): Promise<string[]> {
     const label = [`berth.installation=${this.installationId}`, 'berth.environment'];
     const [containers, volumes] = await Promise.all([
-      docker.listContainers({ all: true, filters: { label } }),
-      docker.listVolumes({ filters: { label } }),
+      this.docker.listContainers({ all: true, filters: { label } }),
+      this.docker.listVolumes({ filters: { label } }),
     ]);
     return [
       ...containers.map(({ Names }) => `container ${Names[0]?.slice(1)}`),
@@ -237,19 +267,22 @@ export class TestBerth {
   /** Ends the server and removes everything that it made. */
   async remove(): Promise<void> {
     await this.kill('SIGKILL');
-    if (this.#installationId !== null) await removeInstallation(this.#installationId);
+    if (this.#installationId !== null) await removeInstallation(this.#installationId, this.docker);
     rmSync(this.dataDir, { recursive: true, force: true });
   }
 }
 
-export async function removeInstallation(installationId: string): Promise<void> {
+export async function removeInstallation(installationId: string, engine: Docker = docker): Promise<void> {
   const filters = { label: [`berth.installation=${installationId}`] };
-  const containers = await docker.listContainers({ all: true, filters });
-  await Promise.all(containers.map(({ Id }) => docker.getContainer(Id).remove({ force: true, v: true })));
-  const { Volumes } = await docker.listVolumes({ filters });
-  await Promise.all(Volumes.map(({ Name }) => docker.getVolume(Name).remove()));
-  const networks = await docker.listNetworks({ filters });
-  await Promise.all(networks.map(({ Id }) => docker.getNetwork(Id).remove()));
+  const containers = await engine.listContainers({ all: true, filters });
+  await Promise.all(containers.map(({ Id }) => engine.getContainer(Id).remove({ force: true, v: true })));
+  const { Volumes } = await engine.listVolumes({ filters });
+  await Promise.all(Volumes.map(({ Name }) => engine.getVolume(Name).remove()));
+  const networks = await engine.listNetworks({ filters });
+  await Promise.all(networks.map(({ Id }) => engine.getNetwork(Id).remove()));
+  // The guard leaves its table in force when it is killed.
+  if (engine === docker && networks.length > 0)
+    spawnSync('nft', ['delete', 'table', 'inet', `berth_${installationId.slice(0, 8)}`]);
 }
 
 /** An HTTP request; the body is sent as JSON unless it is a string or a buffer already. */

@@ -24,7 +24,9 @@ export class Stream {
   static async open(socketPath: string, path: string, headers: Record<string, string> = {}): Promise<Stream> {
     const outgoing = request({ socketPath, path, headers });
     outgoing.end();
-    const [response] = (await once(outgoing, 'response')) as [IncomingMessage];
+    const [response] = (await once(outgoing, 'response', { signal: AbortSignal.timeout(10_000) })) as [
+      IncomingMessage,
+    ];
     outgoing.on('error', () => undefined);
     return new Stream(outgoing, response);
   }

@@ -21,8 +21,12 @@ export const stateFolder = () => xdg('XDG_STATE_HOME', '.local', 'state');
 export const cacheFolder = () => xdg('XDG_CACHE_HOME', '.cache');
 
 /** A setting that the command needs before the server can be asked for it. */
-export function settingInForce(name: 'dataDir' | 'environmentImage'): string | undefined {
-  const variable = { dataDir: 'BERTH_DATA_DIR', environmentImage: 'BERTH_ENVIRONMENT_IMAGE' }[name];
+export function settingInForce(name: 'dataDir' | 'environmentImage' | 'logLevel'): string | undefined {
+  const variable = {
+    dataDir: 'BERTH_DATA_DIR',
+    environmentImage: 'BERTH_ENVIRONMENT_IMAGE',
+    logLevel: 'BERTH_LOG_LEVEL',
+  }[name];
   const value = process.env[variable] ?? settingsFile()[name];
   return value === undefined ? undefined : String(value);
 }

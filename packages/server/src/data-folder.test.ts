@@ -117,7 +117,10 @@ describe('a file in it', () => {
         count += 1;
         if (text.length !== 262144 || text[0] !== text.at(-1)) parentPort.postMessage('torn');
         if (going) setImmediate(read);
-        else parentPort.postMessage(count);
+        else {
+          parentPort.postMessage(count);
+          parentPort.close();
+        }
       };
       parentPort.postMessage('ready');
       read();

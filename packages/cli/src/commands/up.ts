@@ -52,6 +52,8 @@ async function up(options: UpOptions): Promise<void> {
 
   const server = new ServerProcess({
     BERTH_ENVIRONMENT_IMAGE: environmentImage,
+    // Whoever wants to see the way in does not want to find it between the server's lines.
+    ...(options.demo === true && settingInForce('logLevel') === undefined ? { BERTH_LOG_LEVEL: 'warn' } : {}),
     ...(options.dataDir === undefined ? {} : { BERTH_DATA_DIR: folder }),
   });
   const ending = new AbortController();

@@ -43,7 +43,7 @@ export async function waitForSsh(
     }
     if (workload?.address === null || tries % probesPerLook === 0) {
       workload = await runtime.observe(id);
-      if (workload === null || workload.state === 'stopped' || workload.restarts > 0) {
+      if (workload === null || workload.state === 'stopped' || workload.restarts > started.restarts) {
         throw await endedEarly(runtime, id, workload);
       }
     }

@@ -5,7 +5,7 @@
  * guard is a container in the host's network with nothing but NET_ADMIN which keeps one nftables table in force,
  * named after the installation: what comes from the environments' bridge may answer, and may reach the world, but
  * not the host, not another environment, not a metadata address. It comes back with Docker, before Berth does, and
- * puts the table back when a firewall tool has flushed it. Nobody else's tables are touched.
+ * puts the table back when a firewall tool has flushed or changed it. Nobody else's tables are touched.
  */
 import { createHash } from 'node:crypto';
 import type Docker from 'dockerode';
@@ -112,13 +112,16 @@ table bridge ${table} {
 
 const inForce = 'berth: guard in force';
 
+/** A table that lacks, or that no longer reads as it did when it was put in force, is put in force again. */
 function guardScript(installationId: string): string {
   const table = networkName(installationId).replace('-', '_');
   return `trap 'exit 0' TERM
+tables() { nft list table inet ${table}; nft list table bridge ${table}; } 2>/dev/null
 while :; do
-  if ! nft list table inet ${table} >/dev/null 2>&1; then
+  if [ -z "$before" ] || [ "$(tables)" != "$before" ]; then
     printf '%s' "$BERTH_RULES" | nft -f - || exit 1
     printf '%s' "$BERTH_BRIDGE_RULES" | nft -f - 2>/dev/null
+    before=$(tables)
     echo '${inForce}'
   fi
   sleep 5 & wait $!
