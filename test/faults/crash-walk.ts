@@ -259,7 +259,7 @@ export class CrashWalk {
   /** What comes after the last visible change, such as a lease given back, is part of the operation. */
   async #quiet(): Promise<void> {
     let before = -1;
-    for (let count = this.#passed().length; count !== before && this.berth.isUp; ) {
+    for (let count = this.#passed().length; count !== before && this.berth.isUp;) {
       before = count;
       await pause(quietMs);
       count = this.#passed().length;

@@ -70,7 +70,8 @@ export async function survey(
     ),
   );
   for (const { status, released_at, external_port } of ports.body.items) {
-    if ((status === 'released') !== (released_at !== null)) faults.push(`port ${external_port} is half released`);
+    if ((status === 'released') !== (released_at !== null))
+      faults.push(`port ${external_port} is half released`);
   }
   for (const each of environments) faults.push(...(await examine(berth, each, promised.get(each.env_id))));
   return faults;

@@ -2,7 +2,16 @@ import assert from 'node:assert/strict';
 import { spawn } from 'node:child_process';
 import type { ChildProcess } from 'node:child_process';
 import { once } from 'node:events';
-import { chmodSync, mkdirSync, mkdtempSync, readFileSync, readdirSync, rmSync, statSync } from 'node:fs';
+import {
+  chmodSync,
+  mkdirSync,
+  mkdtempSync,
+  readFileSync,
+  readdirSync,
+  rmSync,
+  statSync,
+  writeFileSync,
+} from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, describe, test } from 'node:test';
@@ -83,7 +92,9 @@ describe('the data folder', () => {
   });
 
   test('that cannot be made is refused with what to set', () => {
-    assert.throws(() => openDataFolder('/proc/berth'), /cannot be used: .*Set BERTH_DATA_DIR/);
+    const file = join(root, 'a-file');
+    writeFileSync(file, '');
+    assert.throws(() => openDataFolder(join(file, 'data')), /cannot be used: .*Set BERTH_DATA_DIR/);
   });
 });
 

@@ -20,6 +20,7 @@ import {
   openSync,
   readFileSync,
   renameSync,
+  rmSync,
   writeSync,
 } from 'node:fs';
 import { dirname, join } from 'node:path';
@@ -94,12 +95,17 @@ export function readOrMake(file: string, make: () => string): string {
 /** Replaces a file so that a reader sees the old content or the new one, also after a power cut. */
 export function writeFileWhole(file: string, content: string, mode: number): void {
   const temporary = join(dirname(file), `.${randomBytes(6).toString('hex')}.new`);
-  const descriptor = openSync(temporary, 'wx', mode);
   try {
-    writeSync(descriptor, content);
-    fsyncSync(descriptor);
-  } finally {
-    closeSync(descriptor);
+    const descriptor = openSync(temporary, 'wx', mode);
+    try {
+      writeSync(descriptor, content);
+      fsyncSync(descriptor);
+    } finally {
+      closeSync(descriptor);
+    }
+    renameSync(temporary, file);
+  } catch (error) {
+    rmSync(temporary, { force: true });
+    throw error;
   }
-  renameSync(temporary, file);
 }

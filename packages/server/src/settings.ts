@@ -7,6 +7,7 @@
  */
 import { existsSync, readFileSync } from 'node:fs';
 import { homedir } from 'node:os';
+import { isIPv4, isIPv6 } from 'node:net';
 import { isAbsolute, join, resolve } from 'node:path';
 import { parse } from 'yaml';
 
@@ -78,6 +79,15 @@ const oneOf =
 const hostName = (value: string) =>
   /^[A-Za-z0-9]([A-Za-z0-9.:-]{0,251}[A-Za-z0-9])?$/.test(value) ? value : undefined;
 
+/** A database's URL as it may be shown; one that cannot be read is not shown, since a password may be anywhere in it. */
+function withoutPassword(value: string): string {
+  const url = URL.parse(value);
+  if (!url) return '(hidden)';
+  if (url.password) url.password = 'xxxxx';
+  if (url.searchParams.has('password')) url.searchParams.set('password', 'xxxxx');
+  return url.href;
+}
+
 const definitions: Definitions = {
   dataDir: {
     default: join(process.env['XDG_DATA_HOME'] || join(homedir(), '.local', 'share'), 'berth'),
@@ -90,9 +100,9 @@ const definitions: Definitions = {
     allowed: 'HOST:PORT such as 127.0.0.1:8080 or [::1]:8080; port 0 lets the system choose',
     read(value) {
       const match = /^(?:\[([0-9a-fA-F:]+)\]|([^:[\]]+)):(\d{1,5})$/.exec(value);
-      const host = match?.[1] ?? match?.[2];
+      const host = match?.[1] ?? match?.[2] ?? '';
       const port = Number(match?.[3]);
-      return host !== undefined && hostName(host) !== undefined && port <= 65535 ? { host, port } : undefined;
+      return (isIPv6(host) || hostName(host) !== undefined) && port <= 65535 ? { host, port } : undefined;
     },
     show: ({ host, port }) => `${host.includes(':') ? `[${host}]` : host}:${port}`,
   },
@@ -125,7 +135,7 @@ const definitions: Definitions = {
   portAddress: {
     default: '0.0.0.0',
     allowed: 'the IPv4 address on which own ports are opened, such as 0.0.0.0 or 127.0.0.1',
-    read: (value) => (/^\d{1,3}(\.\d{1,3}){3}$/.test(value) ? value : undefined),
+    read: (value) => (isIPv4(value) ? value : undefined),
   },
   databaseUrl: {
     default: null,
@@ -135,10 +145,7 @@ const definitions: Definitions = {
       return url && /^postgres(ql)?:$/.test(url.protocol) ? value : undefined;
     },
     show(value) {
-      const url = value === null ? null : URL.parse(value);
-      if (!url) return value;
-      if (url.password) url.password = 'xxxxx';
-      return url.href;
+      return value === null ? null : withoutPassword(value);
     },
   },
   runtime: { default: 'docker', allowed: 'docker', read: oneOf('docker') },
@@ -210,8 +217,10 @@ export function readSettings(environment: NodeJS.ProcessEnv): {
     const definition: Definition<Settings[K]> = definitions[name];
     const source = given.get(name);
     const value = source === undefined ? definition.default : definition.read(source.value);
-    if (value === undefined)
-      throw new SettingsError(name, source?.value, source?.source ?? '', definition.allowed);
+    if (value === undefined) {
+      const shown = name === 'databaseUrl' ? withoutPassword(source?.value ?? '') : source?.value;
+      throw new SettingsError(name, shown, source?.source ?? '', definition.allowed);
+    }
     settings[name] = value;
     inForce.push({
       name,

@@ -6,7 +6,7 @@ import type { ColumnType, Generated, Insertable, Selectable } from 'kysely';
 type Stamp = ColumnType<Date, Date | undefined, Date>;
 type NullableStamp = ColumnType<Date | null, Date | null | undefined, Date | null>;
 
-export interface InstallationTable {
+interface InstallationTable {
   id: string;
   created_at: Stamp;
   /** Sealed; purpose `authority`. */
@@ -14,13 +14,13 @@ export interface InstallationTable {
   authority_public: string;
 }
 
-export interface CustomersTable {
+interface CustomersTable {
   id: Generated<number>;
   name: string;
   created_at: Stamp;
 }
 
-export interface AccountsTable {
+interface AccountsTable {
   id: Generated<number>;
   customer_id: number;
   name: string;
@@ -29,7 +29,7 @@ export interface AccountsTable {
   created_at: Stamp;
 }
 
-export interface TokensTable {
+interface TokensTable {
   id: Generated<number>;
   account_id: number;
   hash: Buffer;
@@ -37,13 +37,13 @@ export interface TokensTable {
   expires_at: NullableStamp;
 }
 
-export interface ImagesTable {
+interface ImagesTable {
   name: string;
   reference: string;
   created_at: Stamp;
 }
 
-export type Wanted = 'running' | 'stopped' | 'deleted';
+type Wanted = 'running' | 'stopped' | 'deleted';
 
 export interface EnvironmentsTable {
   id: string;
@@ -82,7 +82,7 @@ export interface EnvironmentsTable {
   lease_until: NullableStamp;
 }
 
-export interface PortMappingsTable {
+interface PortMappingsTable {
   id: Generated<number>;
   env_id: string;
   customer_id: number;
@@ -93,7 +93,7 @@ export interface PortMappingsTable {
   released_at: NullableStamp;
 }
 
-export interface CredentialsTable {
+interface CredentialsTable {
   env_id: string;
   /** Sealed; purpose `environment-password:<env_id>`. */
   password: string;
@@ -104,7 +104,7 @@ export interface CredentialsTable {
   host_key_public: string;
 }
 
-export interface SshKeysTable {
+interface SshKeysTable {
   id: Generated<number>;
   customer_id: number;
   account_id: number;
@@ -115,7 +115,7 @@ export interface SshKeysTable {
   created_at: Stamp;
 }
 
-export interface EventsTable {
+interface EventsTable {
   id: Generated<number>;
   env_id: string;
   at: Stamp;

@@ -19,8 +19,8 @@ import type { EnvironmentRow } from '../database/schema.ts';
 import { addEvents } from '../events/events.ts';
 import type { NewEvent } from '../events/events.ts';
 import type { Services } from '../http/app.ts';
-import { allocatePort, skippedNote } from '../ports/ports.ts';
-import { releaseMapping } from '../ports/table.ts';
+import { givePort } from '../ports/ports.ts';
+import { activePort, releaseMapping } from '../ports/table.ts';
 import { makeEnvironmentId } from './identifier.ts';
 import { presentEnvironment, presentSsh } from './present.ts';
 import {
@@ -70,32 +70,14 @@ export async function createEnvironment(
     const events: NewEvent[] = [
       { kind: 'request', message: `${principal.account} asked for it.`, status: 'creating' },
     ];
-    events.push(
-      ...(await givePort(transaction, services, { id, customer_id: principal.customerId, own_port })),
-    );
+    // Port first: the answer names it.
+    const environment = { id, customer_id: principal.customerId, own_port };
+    events.push(...(await givePort(transaction, runtime, settings, environment)).events);
     const password = await insertCredentials(transaction, keyRing, id);
     await addEvents(transaction, id, events, 1);
     return { id, password };
   });
   return { ...(await getEnvironment(services, principal, id)), ssh_password: password };
-
-  /** Port first: the answer names it. With `auto` an environment goes without one when none is left. */
-  async function givePort(
-    session: Session,
-    { settings }: Services,
-    environment: Pick<EnvironmentRow, 'id' | 'customer_id' | 'own_port'>,
-  ): Promise<NewEvent[]> {
-    if (environment.own_port === 'no') return [];
-    try {
-      const { port, skipped } = await allocatePort(session, runtime, settings, environment);
-      const events: NewEvent[] = [{ kind: 'port', message: `Port ${port} is its own.` }];
-      if (skipped.length > 0) events.unshift({ kind: 'port', message: skippedNote(skipped) });
-      return events;
-    } catch (error) {
-      if (!(error instanceof BerthError) || environment.own_port === 'yes') throw error;
-      return [{ kind: 'note', message: `It goes without an own port. ${error.message}` }];
-    }
-  }
 }
 
 export async function listMine(
@@ -138,14 +120,8 @@ export async function startEnvironment(
   return change(services, principal, id, async (row, session) => {
     if (row.wanted === 'running' && row.status !== 'failed') return [];
     const events: NewEvent[] = [];
-    if (row.own_port !== 'no') {
-      const hasPort = (await findEnvironment(session, id, null))?.port ?? null;
-      if (hasPort === null) {
-        const { port, skipped } = await allocatePort(session, services.runtime, services.settings, row);
-        if (skipped.length > 0) events.push({ kind: 'port', message: skippedNote(skipped) });
-        events.push({ kind: 'port', message: `Port ${port} is its own.` });
-      }
-    }
+    if ((await activePort(session, id)) === null)
+      events.push(...(await givePort(session, services.runtime, services.settings, row)).events);
     const status = row.first_started_at === null ? 'creating' : 'starting';
     return [{ wanted: 'running', status }, 'start', events];
   });
@@ -245,7 +221,7 @@ async function change(
   decide: (row: EnvironmentRow, session: Session) => Decision | Promise<Decision>,
   options: { alsoWhileDeleting?: boolean } = {},
 ): Promise<Environment> {
-  await services.database.transaction().execute(async (transaction) => {
+  return services.database.transaction().execute(async (transaction) => {
     const row = await lockEnvironment(transaction, id, visibleCustomer(principal));
     if (!row) throw noSuchEnvironment(id);
     if (row.wanted === 'deleted' && options.alsoWhileDeleting !== true) {
@@ -254,16 +230,18 @@ async function change(
       });
     }
     const [wanted, asked, events] = await decide(row, transaction);
-    if (wanted === undefined) return;
-    const generation = await request(transaction, id, wanted);
-    const line: NewEvent = { kind: 'request', message: `${principal.account} asked: ${asked}.` };
-    if (wanted.status !== undefined) line.status = wanted.status as Status;
-    await addEvents(transaction, id, [line, ...(events ?? [])], generation);
+    if (wanted !== undefined) {
+      const generation = await request(transaction, id, wanted);
+      const line: NewEvent = { kind: 'request', message: `${principal.account} asked: ${asked}.` };
+      if (wanted.status !== undefined) line.status = wanted.status as Status;
+      await addEvents(transaction, id, [line, ...(events ?? [])], generation);
+    }
+    // Read before others can go on: what is asked for may be done, or gone, right after.
+    return getEnvironment({ ...services, database: transaction }, principal, id);
   });
-  return getEnvironment(services, principal, id);
 }
 
-export function noSuchEnvironment(id: string): BerthError {
+function noSuchEnvironment(id: string): BerthError {
   return new BerthError('not_found', `There is no environment ${JSON.stringify(id)}.`);
 }
 

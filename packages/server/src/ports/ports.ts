@@ -6,13 +6,15 @@
  */
 import { BerthError } from '@berth/contract';
 import type { Session } from '../database/database.ts';
+import type { EnvironmentRow } from '../database/schema.ts';
+import type { NewEvent } from '../events/events.ts';
 import type { Runtime } from '../runtime/runtime.ts';
 import type { Settings } from '../settings.ts';
 import { countPorts, freePorts, insertMapping, lastPort, lockPorts } from './table.ts';
 
 type PortSettings = Pick<Settings, 'portRange' | 'portOrder' | 'portRestSeconds'>;
 
-export interface Allocation {
+interface Allocation {
   port: number;
   /** Ports that came first and that another program on the host holds. */
   skipped: number[];
@@ -22,11 +24,39 @@ export interface Allocation {
 const batch = 16;
 
 /**
+ * What the environment gets by its wish for an own port, with the lines for its timeline. With `auto` it goes without
+ * when none is left.
+ *
+ * @throws BerthError `ports_exhausted` with `yes`
+ */
+export async function givePort(
+  session: Session,
+  runtime: Pick<Runtime, 'portIsHeld'>,
+  settings: PortSettings,
+  environment: Pick<EnvironmentRow, 'id' | 'customer_id' | 'own_port'>,
+  except: number[] = [],
+): Promise<{ port: number | null; events: NewEvent[] }> {
+  if (environment.own_port === 'no') return { port: null, events: [] };
+  try {
+    const { port, skipped } = await allocatePort(session, runtime, settings, environment, except);
+    const events: NewEvent[] = [{ kind: 'port', message: `Port ${port} is its own.` }];
+    if (skipped.length > 0) events.unshift({ kind: 'port', message: skippedNote(skipped) });
+    return { port, events };
+  } catch (error) {
+    if (!(error instanceof BerthError) || environment.own_port === 'yes') throw error;
+    return {
+      port: null,
+      events: [{ kind: 'note', message: `It goes without an own port. ${error.message}` }],
+    };
+  }
+}
+
+/**
  * Gives the environment a port, in the caller's transaction. `except` names ports that the runtime has refused.
  *
  * @throws BerthError `ports_exhausted`
  */
-export async function allocatePort(
+async function allocatePort(
   session: Session,
   runtime: Pick<Runtime, 'portIsHeld'>,
   settings: PortSettings,

@@ -15,7 +15,7 @@ import { releasePort } from '../environments/environments.ts';
 import { addEvents } from '../events/events.ts';
 import type { NewEvent } from '../events/events.ts';
 import type { Platform } from '../platform/platform.ts';
-import { allocatePort, skippedNote } from '../ports/ports.ts';
+import { givePort, skippedNote } from '../ports/ports.ts';
 import { activePort } from '../ports/table.ts';
 import { RuntimeError } from '../runtime/runtime.ts';
 import type { ObservedWorkload, Runtime, WorkloadSpec } from '../runtime/runtime.ts';
@@ -206,11 +206,11 @@ async function runOnFreePort(
       refused.push(spec.publicPort);
       const publicPort = await database.transaction().execute(async (transaction) => {
         const released = await releasePort(transaction, row.id);
-        const { port } = await allocatePort(transaction, runtime, settings, row, refused);
+        const { port, events } = await givePort(transaction, runtime, settings, row, refused);
         await addEvents(transaction, row.id, [
           { kind: 'port', message: skippedNote(refused.slice(-1)) },
           ...released,
-          { kind: 'port', message: `Port ${port} is its own.` },
+          ...events,
         ]);
         return port;
       });
@@ -257,7 +257,9 @@ async function retryOrFail(workshop: Workshop, row: EnvironmentRow, error: unkno
   }
   const attempts = row.attempts + 1;
   const away = cause instanceof RuntimeError && cause.code === 'unavailable';
-  const late = Date.now() - row.status_since.getTime() > settings.readyTimeoutSeconds * 1000;
+  // How long an environment has been running says nothing about how long its repair takes.
+  const since = row.status === 'running' ? Date.now() : row.status_since.getTime();
+  const late = Date.now() - since > settings.readyTimeoutSeconds * 1000;
   const mayPass = cause instanceof RuntimeError ? cause.passing : !(cause instanceof BerthError);
   // What shall stop or go away is tried until it is so; what shall run is given up at some point.
   const again = row.wanted !== 'running' || (mayPass && !late && (away || attempts < mostAttempts));

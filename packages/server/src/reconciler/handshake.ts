@@ -11,6 +11,8 @@ const firstPauseMs = 10;
 const longestPauseMs = 250;
 /** Looking at the container costs the engine more than a refused connection costs the kernel. */
 const probesPerLook = 8;
+/** The runtime waits longer and longer before it starts again what ends again and again; that is not waited for. */
+const longestRestartPauseMs = 2000;
 
 /**
  * @param deadline milliseconds since the epoch
@@ -26,6 +28,7 @@ export async function waitForSsh(
   signal: AbortSignal,
 ): Promise<ObservedWorkload> {
   const expectedHostKey = parsePublicKey(hostKeyPublic).blob;
+  const began = Date.now();
   let workload: ObservedWorkload | null = started;
   let pauseMs = firstPauseMs;
   let lastFault = 'it has no address yet';
@@ -43,7 +46,13 @@ export async function waitForSsh(
     }
     if (workload?.address === null || tries % probesPerLook === 0) {
       workload = await runtime.observe(id);
-      if (workload === null || workload.state === 'stopped' || workload.restarts > started.restarts) {
+      const endedAgain =
+        workload !== null &&
+        (workload.restarts > started.restarts ||
+          (workload.state === 'waiting' &&
+            workload.restarts > 0 &&
+            Date.now() - began > longestRestartPauseMs));
+      if (workload === null || workload.state === 'stopped' || endedAgain) {
         throw await endedEarly(runtime, id, workload);
       }
     }

@@ -13,7 +13,8 @@ import { Superseded, converge } from './converge.ts';
 import type { Workshop } from './converge.ts';
 import { allStates, claimDue, dropLeases, hurry, makeDue, nextDue, release, renewLeases } from './table.ts';
 
-const leaseSeconds = 15;
+/** How long a dead server's work waits for another server. */
+const usualLeaseSeconds = 15;
 /** The timer's longest sleep: what a lost notification costs at most. */
 const longestSleepMs = 2000;
 /** How many environments are worked on at once; starting a container is the engine's work, waiting costs nothing. */
@@ -22,6 +23,7 @@ const mostAtOnce = 8;
 export class Reconciler {
   readonly #workshop: Workshop;
   readonly #owner: string;
+  readonly #leaseSeconds: number;
   readonly #stopping = new AbortController();
   readonly #working = new Map<string, { generation: number; abort: AbortController; wentDown: boolean }>();
   readonly #unsubscribe: () => void;
@@ -32,9 +34,10 @@ export class Reconciler {
   #looking = false;
   #lookWanted = false;
 
-  constructor(workshop: Workshop, owner: string, notices: Notices) {
+  constructor(workshop: Workshop, owner: string, notices: Notices, leaseSeconds = usualLeaseSeconds) {
     this.#workshop = workshop;
     this.#owner = owner;
+    this.#leaseSeconds = leaseSeconds;
     this.#unsubscribe = notices.onAny(
       ({ id, generation }) => {
         if (generation === undefined) return;
@@ -75,7 +78,7 @@ export class Reconciler {
           this.#turnAgain = false;
           const room = mostAtOnce - this.#working.size;
           if (room <= 0) break;
-          const rows = await claimDue(this.#workshop.database, this.#owner, leaseSeconds, room);
+          const rows = await claimDue(this.#workshop.database, this.#owner, this.#leaseSeconds, room);
           for (const row of rows) void this.#work(row);
           if (rows.length === room) break;
           const due = await nextDue(this.#workshop.database);
@@ -122,11 +125,11 @@ export class Reconciler {
       () => {
         const ids = [...this.#working.keys()];
         if (ids.length === 0) return;
-        renewLeases(this.#workshop.database, this.#owner, ids, leaseSeconds).catch((error: Error) =>
+        renewLeases(this.#workshop.database, this.#owner, ids, this.#leaseSeconds).catch((error: Error) =>
           this.#workshop.logger.warn({ error: error.message }, 'leases could not be renewed'),
         );
       },
-      (leaseSeconds * 1000) / 3,
+      (this.#leaseSeconds * 1000) / 3,
     );
     this.#stopping.signal.addEventListener('abort', () => clearInterval(timer));
   }
@@ -187,9 +190,11 @@ export class Reconciler {
     platform.storageEnforced = report.storageEnforced;
     platform.notes = report.notes;
     platform.cpuCores = report.cpuCores;
+    // The rows before and after: what is made or deleted while this looks has one in either.
+    const before = new Set((await allStates(database)).map(({ id }) => id));
     const things = await runtime.list();
     const rows = new Map((await allStates(database)).map((row) => [row.id, row]));
-    const unclaimed = things.filter(({ id }) => !rows.has(id));
+    const unclaimed = things.filter(({ id }) => !rows.has(id) && !before.has(id));
     if (unclaimed.length > 0 && !isDeepStrictEqual(unclaimed, platform.unclaimed)) {
       logger.warn(
         { unclaimed: unclaimed.map(({ kind, name }) => `${kind} ${name}`) },

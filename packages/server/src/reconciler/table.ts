@@ -181,10 +181,11 @@ export async function hurry(session: Session): Promise<void> {
   await session.updateTable('environments').set({ due_at: now }).where('due_at', '>', now).execute();
 }
 
+/** When there is something to take: a row that is being worked on is not, until its lease has run out. */
 export async function nextDue(session: Session): Promise<Date | null> {
   const row = await session
     .selectFrom('environments')
-    .select((e) => e.fn.min('due_at').as('due'))
+    .select(sql<Date | null>`min(greatest(due_at, lease_until))`.as('due'))
     .where('due_at', 'is not', null)
     .executeTakeFirst();
   return row?.due ?? null;

@@ -61,15 +61,14 @@ export class KeyRing {
       );
     }
     const body = Buffer.from(encoded, 'base64url');
-    const decipher = createDecipheriv('aes-256-gcm', key, body.subarray(0, nonceBytes), {
-      authTagLength: tagBytes,
-    });
-    decipher.setAAD(Buffer.from(purpose));
-    decipher.setAuthTag(body.subarray(body.length - tagBytes));
     try {
+      const decipher = createDecipheriv('aes-256-gcm', key, body.subarray(0, nonceBytes), {
+        authTagLength: tagBytes,
+      });
+      decipher.setAAD(Buffer.from(purpose));
+      decipher.setAuthTag(body.subarray(-tagBytes));
       return (
-        decipher.update(body.subarray(nonceBytes, body.length - tagBytes), undefined, 'utf8') +
-        decipher.final('utf8')
+        decipher.update(body.subarray(nonceBytes, -tagBytes), undefined, 'utf8') + decipher.final('utf8')
       );
     } catch (error) {
       throw new Error(

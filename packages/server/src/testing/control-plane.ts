@@ -116,6 +116,7 @@ export class ControlPlane {
         runtimeFault: null,
         notes: [],
         storageEnforced: true,
+        cpuCores: 64,
         unclaimed: [],
       },
       addresses: { publicUrl: 'https://berth.example.com', sshHost: 'ssh.example.com' },
@@ -210,7 +211,7 @@ export class ControlPlane {
       },
       owner,
       notices,
-      ...(options.leaseSeconds === undefined ? [] : [options.leaseSeconds]),
+      options.leaseSeconds,
     );
     this.#reconcilers.push(reconciler);
     await reconciler.start();

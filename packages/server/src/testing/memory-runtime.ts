@@ -110,7 +110,11 @@ export class MemoryRuntime implements Runtime {
   }
 
   prepare(): Promise<RuntimeReport> {
-    return this.#call('prepare', null, () => ({ notes: [], storageEnforced: this.storageEnforced }));
+    return this.#call('prepare', null, () => ({
+      notes: [],
+      storageEnforced: this.storageEnforced,
+      cpuCores: 64,
+    }));
   }
 
   ensureImage(_reference: string, onProgress: (message: string) => void, signal: AbortSignal): Promise<void> {

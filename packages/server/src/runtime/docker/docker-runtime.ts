@@ -366,7 +366,7 @@ export class DockerRuntime implements Runtime {
         PidsLimit: 4096,
         ShmSize: Math.round(memoryBytes / 2),
         CapDrop: ['ALL'],
-        CapAdd: [...(spec.sudo ? sudoCapabilities : sshdCapabilities), ...this.#secretsCapabilities()],
+        CapAdd: [...(spec.sudo ? sudoCapabilities : sshdCapabilities)],
         SecurityOpt: spec.sudo ? [] : ['no-new-privileges'],
         DeviceRequests:
           spec.gpus === 0 ? [] : [{ Driver: 'nvidia', Count: spec.gpus, Capabilities: [['gpu']] }],
@@ -375,11 +375,6 @@ export class DockerRuntime implements Runtime {
     };
     const hash = createHash('sha256').update(JSON.stringify(options)).digest('hex').slice(0, 16);
     return { ...options, Labels: { ...this.#labels(spec.id), [specLabel]: hash } };
-  }
-
-  /** The secrets belong to Berth's user; the container's root may read another user's files only with this. */
-  #secretsCapabilities(): string[] {
-    return process.getuid?.() === 0 ? [] : ['DAC_READ_SEARCH'];
   }
 
   #labels(id: string): Record<string, string> {

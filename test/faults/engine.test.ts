@@ -1,0 +1,203 @@
+/** The Docker engine killed in the middle of each operation, away while requests come in, and back again. */
+import assert from 'node:assert/strict';
+import { join } from 'node:path';
+import { after, before, describe, it } from 'node:test';
+import type { CreatedEnvironment, Environment, Readiness } from '@berth/contract';
+import { pathOf, routes } from '@berth/contract';
+import { TestBerth, environmentImage, skipWithoutDocker } from '../harness/berth.ts';
+import { Login, eventually, execute } from '../harness/ssh.ts';
+import { Stream } from '../harness/stream.ts';
+import { TestEngine, engineIsMissing } from './engine.ts';
+import { settles } from './survey.ts';
+import type { Promised } from './survey.ts';
+
+/** From the moment at which the engine answers again. */
+const withinMs = 10_000;
+
+describe('the Docker engine', { skip: skipWithoutDocker || engineIsMissing() }, () => {
+  let engine: TestEngine;
+  let berth: TestBerth;
+  const promised = new Map<string, Promised>();
+
+  before(async () => {
+    const image = await environmentImage();
+    engine = await TestEngine.start(image);
+    berth = await TestBerth.start({
+      image,
+      docker: engine.docker,
+      launcher: engine.launcher,
+      settings: { DOCKER_HOST: `unix://${engine.socket}`, BERTH_PORT_ADDRESS: '0.0.0.0' },
+      portCount: 40,
+    });
+  });
+
+  after(async () => {
+    await berth?.remove().catch(() => undefined);
+    await engine?.remove();
+  });
+
+  async function create(name: string): Promise<string> {
+    const created = await berth.create({ name, resources: { cpu: 1, memory: 0.25 } });
+    promised.set(created.env_id, { port: created.ssh_port, password: created.ssh_password });
+    return created.env_id;
+  }
+
+  async function act(id: string, template: string): Promise<Environment> {
+    const { status, body } = await berth.call<Environment>(
+      template === routes.environment ? 'DELETE' : 'POST',
+      pathOf(template, { id }),
+    );
+    assert.equal(status, template === routes.environmentResetPassword ? 200 : 202, JSON.stringify(body));
+    if (template === routes.environment) promised.delete(id);
+    return body;
+  }
+
+  async function mustLogIn(id: string): Promise<void> {
+    const login = new Login(await berth.ssh(id));
+    try {
+      const [program = '', ...commandLine] = engine.launcher;
+      const ssh = [...login.options, '-p', login.port, login.target, 'hostname'];
+      const password = join(login.folder, 'password');
+      const ran = await execute(program, [...commandLine, 'sshpass', '-f', password, 'ssh', ...ssh]);
+      assert.equal(ran.stdout, `${id}\n`, ran.stderr);
+    } finally {
+      login.remove();
+    }
+  }
+
+  /** The line of the timeline with which a step begins. */
+  async function stepOf(id: string, after: number, step: string): Promise<void> {
+    const path = `${pathOf(routes.environmentEvents, { id })}?after=${after}`;
+    const timeline = await Stream.open(berth.socketPath, path, { accept: 'text/event-stream' });
+    try {
+      await eventually(
+        () => timeline.events.some((event) => event.step === step),
+        (seen) => seen || timeline.ended,
+        10_000,
+        2,
+      );
+    } finally {
+      timeline.close();
+    }
+  }
+
+  const lastEvent = async (id: string) => (await berth.events(id)).at(-1)?.id ?? 0;
+
+  const moments: { operation: string; step: string; laterMs: number }[] = [
+    ...['image', 'storage', 'container', 'handshake'].map((step) => ({
+      operation: 'create',
+      step,
+      laterMs: 0,
+    })),
+    { operation: 'create', step: 'container', laterMs: 100 },
+    { operation: 'create', step: 'container', laterMs: 250 },
+    ...[0, 50, 200].map((laterMs) => ({ operation: 'stop', step: 'stop', laterMs })),
+    ...['storage', 'container', 'handshake'].map((step) => ({ operation: 'start', step, laterMs: 0 })),
+    { operation: 'start', step: 'container', laterMs: 150 },
+    ...[0, 100, 300].map((laterMs) => ({ operation: 'delete', step: 'remove', laterMs })),
+  ];
+
+  for (const [index, { operation, step, laterMs }] of moments.entries()) {
+    it(`killed ${laterMs} ms after the step ${step} of ${operation} loses and leaves nothing`, async (context) => {
+      let id: string;
+      if (operation === 'create') {
+        id = await create(`killed-${index}`);
+        await stepOf(id, 0, step);
+      } else {
+        id = await create(`killed-${index}`);
+        await berth.until(id, 'running');
+        if (operation === 'start') {
+          await act(id, routes.environmentStop);
+          await berth.until(id, 'stopped');
+        }
+        const before = await lastEvent(id);
+        const template = {
+          stop: routes.environmentStop,
+          start: routes.environmentStart,
+          delete: routes.environment,
+        }[operation];
+        assert.ok(template);
+        await act(id, template);
+        await stepOf(id, before, step);
+      }
+      await new Promise((resolve) => setTimeout(resolve, laterMs));
+      await engine.kill();
+      await engine.up();
+      const tookMs = await settles(berth, promised, withinMs);
+      const environment = await berth.show(id);
+      const expected = { create: 'running', start: 'running', stop: 'stopped', delete: undefined }[operation];
+      assert.equal(environment?.status, expected);
+      if (expected === 'running') await mustLogIn(id);
+      context.diagnostic(`settled ${tookMs} ms after the engine answered`);
+      if (environment) {
+        await act(id, routes.environment);
+        await berth.until(id, 'gone');
+      }
+    });
+  }
+
+  it('away: says so, takes requests, and carries them out when it is back', async (context) => {
+    const [stops, starts, goes, renews] = await Promise.all(
+      ['stops', 'starts', 'goes', 'renews'].map(async (name) => {
+        const id = await create(name);
+        await berth.until(id, 'running');
+        return id;
+      }),
+    );
+    assert.ok(stops && starts && goes && renews);
+    await act(starts, routes.environmentStop);
+    await berth.until(starts, 'stopped');
+    await engine.kill();
+    const readiness = () => berth.call<Readiness>('GET', routes.ready);
+    const away = await eventually(readiness, ({ status }) => status === 503, 2000);
+    assert.equal(away.body.status, 'not_ready');
+    assert.notEqual(away.body.checks.runtime, 'ok');
+    assert.equal(away.body.checks.database, 'ok');
+
+    const comes = await create('comes');
+    await act(stops, routes.environmentStop);
+    await act(starts, routes.environmentStart);
+    await act(goes, routes.environment);
+    const renewed = await act(renews, routes.environmentResetPassword);
+    const { ssh_password: password } = renewed as unknown as CreatedEnvironment;
+    promised.set(renews, { port: promised.get(renews)?.port ?? null, password });
+    assert.equal((await berth.show(comes))?.status, 'creating');
+    await new Promise((resolve) => setTimeout(resolve, 5000));
+    assert.equal((await readiness()).status, 503);
+    assert.equal((await berth.show(comes))?.status, 'creating');
+
+    await engine.up();
+    context.diagnostic(`settled ${await settles(berth, promised, withinMs)} ms after the engine answered`);
+    assert.equal((await readiness()).status, 200);
+    const statuses = await Promise.all([comes, stops, starts, goes, renews].map((id) => berth.show(id)));
+    assert.deepEqual(
+      statuses.map((each) => each?.status),
+      ['running', 'stopped', 'running', undefined, 'running'],
+    );
+    for (const id of [comes, starts, renews]) await mustLogIn(id);
+  });
+
+  for (const how of ['kill', 'stop'] as const) {
+    it(`${how === 'kill' ? 'killed' : 'stopped'} and started brings environments and the guard back without Berth`, async () => {
+      const id = await create(`survives-${how}`);
+      await berth.until(id, 'running');
+      const guard = engine.docker.getContainer(`berth-${berth.installationId.slice(0, 8)}-guard`);
+      const access = await berth.ssh(id);
+      await berth.kill();
+      await engine[how]();
+      await engine.up();
+      const runs = async (container: typeof guard) => (await container.inspect()).State.Running;
+      await eventually(() => runs(guard), Boolean, withinMs);
+      await eventually(() => runs(engine.docker.getContainer(id)), Boolean, withinMs);
+      const rules = await guard.exec({ Cmd: ['nft', 'list', 'ruleset'], AttachStdout: true });
+      const listed = await rules.start({});
+      let text = '';
+      for await (const chunk of listed) text += String(chunk);
+      assert.match(text, new RegExp(`table inet berth_${berth.installationId.slice(0, 8)}`));
+      assert.ok(await berth.up());
+      await settles(berth, promised, withinMs);
+      assert.equal((await berth.ssh(id)).ssh_port, access.ssh_port);
+      await mustLogIn(id);
+    });
+  }
+});
