@@ -11,7 +11,7 @@ import type { CreatedEnvironment, Environment, SshKey } from '@berth/contract';
 import { pathOf, routes } from '@berth/contract';
 import { TestBerth } from '../harness/berth.ts';
 import type { Answer } from '../harness/berth.ts';
-import { makeKey } from '../harness/ssh.ts';
+import { eventually, makeKey } from '../harness/ssh.ts';
 import type { Arm, At } from './kill-at.ts';
 import { list, look, settles } from './survey.ts';
 import type { Promised } from './survey.ts';
@@ -107,6 +107,8 @@ const operations: Record<OperationName, Operation> = {
 export interface Walked {
   operation: OperationName;
   boundaries: At[];
+  /** Those that the server was killed at. */
+  chosen: At[];
   /** Boundaries that were not met again, such as a timer's statement that came only in the first run. */
   missed: At[];
   slowestMs: number;
@@ -220,7 +222,7 @@ export class CrashWalk {
     const done = await operations[name].isDone(this);
     if (answered) walked.answered += 1;
     else if (done) walked.carriedOutUnanswered += 1;
-    else await this.#again(name);
+    else await this.simply(name);
   }
 
   /** All is settled, and what was answered is so. */
@@ -235,15 +237,22 @@ export class CrashWalk {
     }
   }
 
-  /** A request that was not carried out is made once more, so that the next round finds what it begins with. */
-  async #again(name: OperationName): Promise<void> {
+  /** Without a kill: so that the next round finds what it begins with. */
+  async simply(name: OperationName): Promise<void> {
     await this.#prepare(name);
     await operations[name].ask(this);
     await this.#until(name);
     await settles(this.berth, this.promised, withinMs);
   }
 
+  /** What a server does when it has just started is no boundary of an operation. */
   async #prepare(name: OperationName): Promise<void> {
+    await eventually(
+      () => look(this.berth, routes.ready),
+      ({ status }) => status === 200,
+      withinMs,
+      10,
+    );
     if (name === 'restart') this.before = await this.startedAt();
     if (name === 'reset-password') this.before = await this.hash();
   }
@@ -280,11 +289,6 @@ export function writes({ name }: At): boolean {
   return !/^sql (select (?!pg_notify)|begin)|^docker GET/.test(name);
 }
 
-/** Of each kind of boundary the first. */
-export function firstOfKind(boundaries: At[]): At[] {
-  return boundaries.filter(({ occurrence }) => occurrence === 1);
-}
-
 /**
  * Walks through operations that lead back to where the first one began, such as stop and start: so no round needs a
  * preparation, and each kill is one of an operation.
@@ -292,32 +296,30 @@ export function firstOfKind(boundaries: At[]): At[] {
 export async function walkCycle(
   walk: CrashWalk,
   cycle: OperationName[],
-  chosen: (boundaries: At[], operation: OperationName) => At[],
-  onRound: (line: string) => void,
+  choose: (boundaries: At[]) => At[],
 ): Promise<Walked[]> {
   const walks: Walked[] = [];
-  const rounds: At[][] = [];
   for (const operation of cycle) {
     const boundaries = await walk.learn(operation);
-    rounds.push(chosen(boundaries, operation));
     walks.push({
       operation,
       boundaries,
+      chosen: choose(boundaries),
       missed: [],
       slowestMs: 0,
       answered: 0,
       carriedOutUnanswered: 0,
     });
   }
-  const longest = Math.max(...rounds.map(({ length }) => length));
+  const longest = Math.max(...walks.map(({ chosen }) => chosen.length));
   for (let index = 0; index < longest; index += 1) {
-    for (const [position, walked] of walks.entries()) {
-      const boundaries = rounds[position] ?? [];
-      const at = boundaries[index % boundaries.length];
-      if (!at) continue;
-      const began = Date.now();
+    for (const walked of walks) {
+      const at = walked.chosen[index];
+      if (!at) {
+        if (walks.length > 1) await walk.simply(walked.operation);
+        continue;
+      }
       await walk.round(walked.operation, at, walked);
-      onRound(`${walked.operation} ${at.name} ${at.occurrence} ${Date.now() - began}`);
     }
   }
   return walks;

@@ -77,7 +77,7 @@ const postgresQuery = pg.Client.prototype.query as unknown as Query;
 const query: Query = function (text, values) {
   const result = postgresQuery.call(this, text, values);
   if (typeof text !== 'string' || result === undefined) return result;
-  if (/^commit/.test(text)) {
+  if (text.startsWith('commit')) {
     // Sent, and not known how it ended: PostgreSQL has it, the server has not heard.
     const { stream } = (this as unknown as { connection: { stream: NodeJS.WritableStream } }).connection;
     stream.write('', () => boundary(`sql ${text} sent`));

@@ -15,7 +15,7 @@ import type { Promised } from './survey.ts';
 
 /** A lease lasts 15 seconds. */
 const takeOverMs = 20_000;
-const [postgres] = databases.filter(({ name }) => name === 'PostgreSQL');
+const postgres = databases.find(({ name }) => name === 'PostgreSQL');
 
 describe('two servers', { skip: skipWithoutDocker || postgres?.skip }, () => {
   let first: TestBerth;
@@ -38,6 +38,7 @@ describe('two servers', { skip: skipWithoutDocker || postgres?.skip }, () => {
 
   after(async () => {
     await rows?.end();
+    await first?.kill();
     await second?.kill();
     await first?.remove();
     await second?.remove();
@@ -55,19 +56,25 @@ describe('two servers', { skip: skipWithoutDocker || postgres?.skip }, () => {
     return readFileSync(join(berth.dataDir, 'server-id'), 'utf8').trim();
   }
 
-  /** Waits until one of the two works on the environment. */
-  async function worker(id: string): Promise<{ working: TestBerth; idle: TestBerth }> {
-    const ids = [serverId(first), serverId(second)];
-    const owner = await eventually(
-      async () => {
-        const query = 'select lease_owner from environments where id = $1';
-        return (await rows.query<{ lease_owner: string | null }>(query, [id])).rows[0]?.lease_owner ?? null;
-      },
-      (found) => found !== null,
+  /** Who works on the environment; null: nobody. */
+  async function worker(id: string): Promise<string | null> {
+    const query = 'select lease_owner from environments where id = $1';
+    return (await rows.query<{ lease_owner: string | null }>(query, [id])).rows[0]?.lease_owner ?? null;
+  }
+
+  async function becomesWorker(berth: TestBerth, id: string): Promise<void> {
+    await eventually(
+      () => worker(id),
+      (owner) => owner === serverId(berth),
       10_000,
-      2,
+      1,
     );
-    return owner === ids[0] ? { working: first, idle: second } : { working: second, idle: first };
+  }
+
+  async function act(through: TestBerth, id: string, template: string): Promise<void> {
+    const method = template === routes.environment ? 'DELETE' : 'POST';
+    const { status, body } = await through.call(method, pathOf(template, { id }));
+    assert.equal(status, 202, JSON.stringify(body));
   }
 
   async function mustLogIn(id: string, through: TestBerth): Promise<void> {
@@ -80,31 +87,50 @@ describe('two servers', { skip: skipWithoutDocker || postgres?.skip }, () => {
     }
   }
 
-  const operations = [
-    { name: 'create', template: null, ends: 'running' },
-    { name: 'stop', template: routes.environmentStop, ends: 'stopped' },
-    { name: 'start', template: routes.environmentStart, ends: 'running' },
-    { name: 'delete', template: routes.environment, ends: 'gone' },
-  ] as const;
-  let id = '';
-
-  for (const { name, template, ends } of operations) {
-    it(`one is killed during ${name}: the other finishes it`, async (context) => {
-      if (template === null) id = await create(first, 'handed-over');
-      else {
-        if (ends === 'gone') promised.delete(id);
-        await first.call(ends === 'gone' ? 'DELETE' : 'POST', pathOf(template, { id }));
-      }
-      const { working, idle } = await worker(id);
-      await working.kill();
-      const began = Date.now();
-      await idle.until(id, ends, takeOverMs);
-      await settles(idle, promised, 2000, dataDirs());
-      context.diagnostic(`finished ${Date.now() - began} ms after the kill`);
-      if (ends === 'running') await mustLogIn(id, idle);
-      assert.ok(await working.up(), working.log.slice(-2000));
-    });
-  }
+  it('one is killed in the middle of its work: the other finishes it', async (context) => {
+    const [stops, starts, goes] = await Promise.all(
+      ['stops', 'starts', 'goes'].map(async (name) => {
+        const id = await create(first, name);
+        await first.until(id, 'running');
+        return id;
+      }),
+    );
+    assert.ok(stops && starts && goes);
+    await act(first, starts, routes.environmentStop);
+    await first.until(starts, 'stopped');
+    // So that all the work is the first one's.
+    process.kill(second.pid, 'SIGSTOP');
+    let comes: string;
+    try {
+      promised.delete(goes);
+      const created = create(first, 'comes');
+      await Promise.all([
+        act(first, stops, routes.environmentStop),
+        act(first, starts, routes.environmentStart),
+        act(first, goes, routes.environment),
+      ]);
+      comes = await created;
+      await becomesWorker(first, comes);
+      await first.kill();
+    } finally {
+      process.kill(second.pid, 'SIGCONT');
+    }
+    const began = Date.now();
+    const unfinished = await rows.query('select id from environments where lease_owner is not null');
+    assert.ok(unfinished.rowCount && unfinished.rowCount > 1, 'it was killed too late');
+    await Promise.all([
+      second.until(comes, 'running', takeOverMs),
+      second.until(stops, 'stopped', takeOverMs),
+      second.until(starts, 'running', takeOverMs),
+      second.until(goes, 'gone', takeOverMs),
+    ]);
+    context.diagnostic(`finished ${Date.now() - began} ms after the kill`);
+    await mustLogIn(comes, second);
+    await mustLogIn(starts, second);
+    assert.ok(await first.up(), first.log.slice(-2000));
+    // What the killed one left in its data folder is cleared away by itself.
+    await settles(second, promised, 10_000, dataDirs());
+  });
 
   it('whichever of them writes a new password, it opens the environment', async () => {
     const shared = await create(first, 'shared');
@@ -141,12 +167,18 @@ describe('two servers', { skip: skipWithoutDocker || postgres?.skip }, () => {
 
   it('one stands still for longer than its lease: what the other did meanwhile stays so', async () => {
     const made = await create(first, 'paused');
-    const { working, idle } = await worker(made);
+    const owner = await eventually(
+      () => worker(made),
+      (found) => found !== null,
+      10_000,
+      1,
+    );
+    const [working, idle] = owner === serverId(first) ? [first, second] : [second, first];
     process.kill(working.pid, 'SIGSTOP');
     try {
       await idle.until(made, 'running', takeOverMs);
       promised.delete(made);
-      await idle.call('DELETE', pathOf(routes.environment, { id: made }));
+      await act(idle, made, routes.environment);
       await idle.until(made, 'gone');
     } finally {
       process.kill(working.pid, 'SIGCONT');
@@ -154,6 +186,12 @@ describe('two servers', { skip: skipWithoutDocker || postgres?.skip }, () => {
     // It answers, so it runs again; what it had begun it would go on with now.
     await working.call('GET', routes.ready);
     await pause(2000);
-    await settles(idle, promised, 2000, dataDirs());
+    assert.deepEqual(
+      (await idle.things()).filter((thing) => thing.includes(made)),
+      [],
+    );
+    await working.kill();
+    assert.ok(await working.up(), working.log.slice(-2000));
+    await settles(idle, promised, 10_000, dataDirs());
   });
 });

@@ -2,6 +2,7 @@
  * Credentials of an environment: its password, its host key, and the files that carry them into its container.
  */
 import { generateHostKey } from '@berth/ssh';
+import { sql } from 'kysely';
 import type { Session } from '../database/database.ts';
 import type { CredentialsRow, EnvironmentRow } from '../database/schema.ts';
 import type { SecretFiles } from '../runtime/runtime.ts';
@@ -14,30 +15,48 @@ const hostKeyPurpose = (id: string) => `host-key:${id}`;
 
 export interface NewPassword {
   plain: string;
-  columns: Pick<CredentialsRow, 'password' | 'password_hash'>;
+  hash: string;
 }
 
-export function newPassword(keyRing: KeyRing, id: string): NewPassword {
+/** Hashing keeps the processor busy for many milliseconds: not for a transaction, in which others wait for its locks. */
+export function newPassword(): NewPassword {
   const plain = makePassword();
-  return {
-    plain,
-    columns: { password: keyRing.seal(plain, passwordPurpose(id)), password_hash: cryptHash(plain) },
-  };
+  return { plain, hash: cryptHash(plain) };
 }
 
-export async function insertCredentials(session: Session, keyRing: KeyRing, id: string): Promise<string> {
-  const password = newPassword(keyRing, id);
+function passwordColumns(keyRing: KeyRing, id: string, { plain, hash }: NewPassword) {
+  return { password: keyRing.seal(plain, passwordPurpose(id)), password_hash: hash };
+}
+
+export async function insertCredentials(
+  session: Session,
+  keyRing: KeyRing,
+  id: string,
+  password: NewPassword,
+): Promise<void> {
   const hostKey = generateHostKey();
   await session
     .insertInto('ssh_credentials')
     .values({
       env_id: id,
-      ...password.columns,
+      ...passwordColumns(keyRing, id, password),
       host_key: keyRing.seal(hostKey.privateKeyOpenSsh, hostKeyPurpose(id)),
       host_key_public: hostKey.publicLine,
     })
     .execute();
-  return password.plain;
+}
+
+export async function updatePassword(
+  session: Session,
+  keyRing: KeyRing,
+  id: string,
+  password: NewPassword,
+): Promise<void> {
+  await session
+    .updateTable('ssh_credentials')
+    .set({ ...passwordColumns(keyRing, id, password), password_changed_at: sql<Date>`clock_timestamp()` })
+    .where('env_id', '=', id)
+    .execute();
 }
 
 export async function readCredentials(session: Session, id: string): Promise<CredentialsRow> {

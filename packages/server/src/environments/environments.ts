@@ -13,6 +13,7 @@ import {
   newPassword,
   plainPassword,
   readCredentials,
+  updatePassword,
 } from '../credentials/credentials.ts';
 import type { Session } from '../database/database.ts';
 import type { EnvironmentRow } from '../database/schema.ts';
@@ -49,7 +50,9 @@ export async function createEnvironment(
   const { own_port = 'auto', sudo = true } = input;
   const resources = { ...defaultResources, ...input.resources };
 
-  const { id, password } = await database.transaction().execute(async (transaction) => {
+  const password = newPassword();
+
+  const id = await database.transaction().execute(async (transaction) => {
     await mustBeKnownImage(transaction, image);
     await lockCustomer(transaction, principal.customerId);
     await mustBeFreeName(transaction, principal.customerId, name);
@@ -73,11 +76,11 @@ export async function createEnvironment(
     // Port first: the answer names it.
     const environment = { id, customer_id: principal.customerId, own_port };
     events.push(...(await givePort(transaction, runtime, settings, environment)).events);
-    const password = await insertCredentials(transaction, keyRing, id);
+    await insertCredentials(transaction, keyRing, id, password);
     await addEvents(transaction, id, events, 1);
-    return { id, password };
+    return id;
   });
-  return { ...(await getEnvironment(services, principal, id)), ssh_password: password };
+  return { ...(await getEnvironment(services, principal, id)), ssh_password: password.plain };
 }
 
 export async function listMine(
@@ -199,13 +202,9 @@ export async function resetPassword(
   principal: Principal,
   id: string,
 ): Promise<{ ssh_password: string }> {
-  const password = newPassword(services.keyRing, id);
+  const password = newPassword();
   await change(services, principal, id, async (_row, session) => {
-    await session
-      .updateTable('ssh_credentials')
-      .set({ ...password.columns, password_changed_at: new Date() })
-      .where('env_id', '=', id)
-      .execute();
+    await updatePassword(session, services.keyRing, id, password);
     return [{}, 'new password', []];
   });
   return { ssh_password: password.plain };

@@ -153,7 +153,7 @@ export function environmentRoutes(app: App, services: Services): void {
       await getEnvironment(services, request.principal, id);
       const { tail = 200, follow = false } = request.query;
       const closed = new AbortController();
-      request.raw.socket.once('close', () => closed.abort());
+      reply.raw.once('close', () => closed.abort());
       const log = services.runtime.logs(id, { tail, follow, signal: closed.signal });
       const lines = log[Symbol.asyncIterator]();
       // The first line of a log that ends is awaited, so that a runtime that is away is an answer, not a broken stream.
@@ -180,6 +180,8 @@ async function* textOf(
   lines: AsyncIterator<string>,
   first: IteratorResult<string> | undefined,
 ): AsyncGenerator<string> {
+  // Brings the answer's head to a client that follows a log in which nothing happens.
+  yield '';
   for (let line = first ?? (await lines.next()); line.done !== true; line = await lines.next())
     yield `${line.value}\n`;
 }

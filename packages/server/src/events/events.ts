@@ -54,7 +54,7 @@ export async function listEvents(
     .selectFrom('environment_events')
     .selectAll()
     .where('env_id', '=', id)
-    .where('id', '>', options.after)
+    .where('id', '>', Math.min(options.after, Number.MAX_SAFE_INTEGER))
     .orderBy('id')
     .limit(options.limit)
     .execute();

@@ -80,7 +80,9 @@ export async function makeApp(services: Services): Promise<App> {
     logController: new LogController({ disableRequestLogging: true }),
     bodyLimit: largestBodyBytes,
     genReqId: () => randomUUID(),
-    routerOptions: { maxParamLength: 200 },
+    rewriteUrl: (request) => decodable(request.url ?? '/'),
+    // Longer than any request line: what is too long is said by the route's own schema.
+    routerOptions: { maxParamLength: 65_536 },
     requestTimeout: 60_000,
     forceCloseConnections: true,
   }).withTypeProvider<TypeBoxTypeProvider>();
@@ -150,6 +152,16 @@ export async function makeApp(services: Services): Promise<App> {
   });
   await app.ready();
   return app;
+}
+
+/** What cannot be decoded is taken letter by letter: Fastify would refuse it before the hooks, so without headers. */
+function decodable(url: string): string {
+  try {
+    decodeURIComponent(url);
+    return url;
+  } catch {
+    return url.replaceAll('%', '%25');
+  }
 }
 
 /** `POST .../start` has nothing to say; clients that send the JSON type with an empty body mean just that. */

@@ -38,17 +38,19 @@ export async function sendEvents(
     if (busy) return;
     busy = true;
     try {
-      while (again && !stream.destroyed) {
+      while (again && !stream.writableEnded && !stream.destroyed) {
         again = false;
         const rows = await listEvents(database, id, { after: cursor, limit: batch });
         for (const row of rows) {
+          if (stream.writableEnded) break;
           cursor = row.id;
           stream.write(`id: ${row.id}\ndata: ${JSON.stringify(presentEvent(row))}\n\n`);
         }
         if (rows.length === batch) again = true;
         if (stream.writableLength > longestBacklogBytes) stream.destroy();
       }
-      if (!(await findEnvironment(database, id, null))) stream.end('event: gone\ndata: {}\n\n');
+      if (!(await findEnvironment(database, id, null)) && !stream.writableEnded)
+        stream.end('event: gone\ndata: {}\n\n');
     } catch (error) {
       request.log.warn({ error }, 'the timeline could not be read');
       stream.destroy();
@@ -58,7 +60,9 @@ export async function sendEvents(
   };
 
   const unsubscribe = notices.onEnvironment(id, () => void send());
-  const heartbeat = setInterval(() => stream.write(': still here\n\n'), heartbeatMs);
+  const heartbeat = setInterval(() => {
+    if (!stream.writableEnded) stream.write(': still here\n\n');
+  }, heartbeatMs);
   const end = () => stream.end();
   stopping.addEventListener('abort', end);
   stream.once('close', () => {

@@ -6,11 +6,7 @@ import { after, afterEach, before, describe, test } from 'node:test';
 import type { CreateEnvironment } from '@berth/contract';
 import Docker from 'dockerode';
 import { databases } from '../../../../test/harness/databases.ts';
-import {
-  deleteEnvironment,
-  startEnvironment,
-  stopEnvironment,
-} from '../environments/environments.ts';
+import { deleteEnvironment, startEnvironment, stopEnvironment } from '../environments/environments.ts';
 import { DockerRuntime } from '../runtime/docker/docker-runtime.ts';
 import type { Settings } from '../settings.ts';
 import { ControlPlane } from '../testing/control-plane.ts';
@@ -175,14 +171,16 @@ for (const on of databases) {
 
       const auto = await create(settings, { own_port: 'auto' });
       assert.equal(auto.ssh_port, null);
-      assert.match((await plane.timeline(auto.env_id)).join('\n'), /note: It goes without an own port\. None of/);
+      assert.match(
+        (await plane.timeline(auto.env_id)).join('\n'),
+        /note: It goes without an own port\. None of/,
+      );
       await plane.until(auto.env_id, 'running');
 
       await assert.rejects(create(settings, { name: 'insists', own_port: 'yes' }), {
         code: 'ports_exhausted',
         status: 503,
-        message:
-          'None of the 2 ports 20000-20001 is left: 1 in use, 1 resting, 1 held by other programs.',
+        message: 'None of the 2 ports 20000-20001 is left: 1 in use, 1 resting, 1 held by other programs.',
       });
       const left = await plane.database
         .selectFrom('environments')

@@ -128,6 +128,6 @@ export async function listMappings(
   let query = session.selectFrom('port_mappings').selectAll().orderBy('id', 'desc').limit(options.limit);
   if (options.customerId !== null) query = query.where('customer_id', '=', options.customerId);
   if (options.status !== undefined) query = query.where('status', '=', options.status);
-  if (options.before !== undefined) query = query.where('id', '<', options.before);
+  if (options.before !== undefined) query = query.where(sql<boolean>`id < ${options.before}::bigint`);
   return query.execute();
 }

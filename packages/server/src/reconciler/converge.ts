@@ -17,12 +17,12 @@ import type { NewEvent } from '../events/events.ts';
 import type { Platform } from '../platform/platform.ts';
 import { givePort, skippedNote } from '../ports/ports.ts';
 import { activePort } from '../ports/table.ts';
-import { RuntimeError } from '../runtime/runtime.ts';
+import { RuntimeError, allDone } from '../runtime/runtime.ts';
 import type { ObservedWorkload, Runtime, WorkloadSpec } from '../runtime/runtime.ts';
 import type { KeyRing } from '../secrets/key-ring.ts';
 import type { Settings } from '../settings.ts';
 import { waitForSsh } from './handshake.ts';
-import { beginStep, imageReference, putOff, restartDone, settle, showStarting } from './table.ts';
+import { beginStep, imageReference, isOurs, putOff, restartDone, settle, showStarting } from './table.ts';
 
 export interface Workshop {
   database: Database;
@@ -39,7 +39,10 @@ const mostAttempts = 4;
 const firstPauseMs = 250;
 const longestPauseMs = 5000;
 
-/** Somebody asked for something else: what was begun is left where it is, and the new wish is looked at. */
+/**
+ * Somebody asked for something else, or another server works on it: what was begun is left where it is, and the new
+ * wish is looked at.
+ */
 export class Superseded extends Error {
   override name = 'Superseded';
 }
@@ -54,7 +57,7 @@ export async function converge(workshop: Workshop, row: EnvironmentRow, signal: 
     else if (row.wanted === 'stopped') await converged.stopped(workshop, row, began);
     else await converged.deleted(workshop, row, began);
   } catch (error) {
-    if (signal.aborted) return;
+    if (signal.aborted || error instanceof Superseded) return;
     await retryOrFail(workshop, row, error);
   }
 }
@@ -71,7 +74,7 @@ const converged = {
   async running(workshop: Workshop, row: EnvironmentRow, signal: AbortSignal, began: number): Promise<void> {
     const { database, runtime, keyRing, settings } = workshop;
     if (row.restart_wanted) {
-      await beginStep(database, row, 'stop', 'Stopping its container.');
+      await begin(workshop, row, 'stop', 'Stopping its container.');
       await runtime.stop(row.id, settings.stopGraceSeconds);
       await restartDone(database, row);
     }
@@ -87,7 +90,7 @@ const converged = {
 
     const spec = await specOf(workshop, row);
     const deadline = began + settings.readyTimeoutSeconds * 1000;
-    await beginStep(database, row, 'image', 'Looking for its image.');
+    await begin(workshop, row, 'image', 'Looking for its image.');
     await runtime.ensureImage(
       spec.imageReference,
       (message) =>
@@ -95,12 +98,12 @@ const converged = {
       signal,
     );
     signal.throwIfAborted();
-    await beginStep(database, row, 'storage', 'Making its folders that last.');
-    await Promise.all([runtime.ensureStorage(spec), runtime.writeSecrets(row.id, files)]);
+    await begin(workshop, row, 'storage', 'Making its folders that last.');
+    await allDone([runtime.ensureStorage(spec), runtime.writeSecrets(row.id, files)]);
     signal.throwIfAborted();
-    await beginStep(database, row, 'container', 'Starting its container.');
+    await begin(workshop, row, 'container', 'Starting its container.');
     workload = await runOnFreePort(workshop, row, spec);
-    await beginStep(database, row, 'handshake', 'Waiting for its sshd to answer.');
+    await begin(workshop, row, 'handshake', 'Waiting for its sshd to answer.');
     workload = await waitForSsh(runtime, row.id, workload, hostKeyPublic, deadline, signal);
 
     const notes = notesOf(workshop, row);
@@ -127,7 +130,7 @@ const converged = {
       await settle(database, row, { status: 'stopped' });
       return;
     }
-    await beginStep(database, row, 'stop', 'Stopping its container.');
+    await begin(workshop, row, 'stop', 'Stopping its container.');
     await runtime.stop(row.id, settings.stopGraceSeconds);
     await finish(workshop, row, { status: 'stopped' }, [
       { kind: 'status', status: 'stopped', message: `Stopped after ${seconds(began)} s; its files stay.` },
@@ -136,7 +139,7 @@ const converged = {
 
   async deleted(workshop: Workshop, row: EnvironmentRow, began: number): Promise<void> {
     const { runtime, database } = workshop;
-    await beginStep(database, row, 'remove', 'Removing its container and its files.');
+    await begin(workshop, row, 'remove', 'Removing its container and its files.');
     await runtime.removeWorkload(row.id, 1);
     await runtime.removeStorage(row.id);
     await database.transaction().execute(async (transaction) => {
@@ -150,6 +153,16 @@ const converged = {
     });
   },
 };
+
+/** @throws Superseded */
+async function begin(
+  { database }: Workshop,
+  row: EnvironmentRow,
+  step: string,
+  message: string,
+): Promise<void> {
+  if (!(await beginStep(database, row, step, message))) throw new Superseded();
+}
 
 function seconds(since: number): string {
   return ((Date.now() - since) / 1000).toFixed(1);
@@ -232,7 +245,7 @@ async function noticeDrift(
         ? 'Its container was started again outside of Berth.'
         : workload.outOfMemory
           ? 'Its container ran out of memory and ended; it is started again.'
-          : `Its container ended outside of Berth${workload.exitCode === null ? '' : ` (exit code ${workload.exitCode})`}; it is started again.`;
+          : `Its container was stopped outside of Berth${workload.exitCode === null ? '' : ` (exit code ${workload.exitCode})`}; it is started again.`;
   await database.transaction().execute(async (transaction) => {
     await showStarting(transaction, row);
     await addEvents(transaction, row.id, [{ kind: 'drift', status: 'starting', message: what }]);
@@ -251,6 +264,7 @@ function notesOf({ platform }: Workshop, row: EnvironmentRow): string[] {
 
 async function retryOrFail(workshop: Workshop, row: EnvironmentRow, error: unknown): Promise<void> {
   const { database, logger, settings } = workshop;
+  if (!(await isOurs(database, row))) return;
   const cause = error instanceof Error ? error : new Error(String(error));
   if (!(cause instanceof RuntimeError) && !(cause instanceof BerthError)) {
     logger.error({ error: cause, environment: row.id }, 'working on an environment failed');

@@ -11,6 +11,8 @@ const firstPauseMs = 10;
 const longestPauseMs = 250;
 /** Looking at the container costs the engine more than a refused connection costs the kernel. */
 const probesPerLook = 8;
+/** A connection to a container that has ended is not refused; it waits for an answer of nobody, again and again. */
+const longestLookPauseMs = 1000;
 /** The runtime waits longer and longer before it starts again what ends again and again; that is not waited for. */
 const longestRestartPauseMs = 2000;
 
@@ -32,6 +34,7 @@ export async function waitForSsh(
   let workload: ObservedWorkload | null = started;
   let pauseMs = firstPauseMs;
   let lastFault = 'it has no address yet';
+  let lookedAt = began;
   for (let tries = 1; ; tries += 1) {
     signal.throwIfAborted();
     if (workload?.address) {
@@ -44,8 +47,10 @@ export async function waitForSsh(
         lastFault = error.message;
       }
     }
-    if (workload?.address === null || tries % probesPerLook === 0) {
+    const lookIsDue = tries % probesPerLook === 0 || Date.now() - lookedAt > longestLookPauseMs;
+    if (workload?.address === null || lookIsDue) {
       workload = await runtime.observe(id);
+      lookedAt = Date.now();
       const endedAgain =
         workload !== null &&
         (workload.restarts > started.restarts ||

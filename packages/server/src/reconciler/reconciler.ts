@@ -17,6 +17,7 @@ import { allStates, claimDue, dropLeases, hurry, makeDue, nextDue, release, rene
 const usualLeaseSeconds = 15;
 /** The timer's longest sleep: what a lost notification costs at most. */
 const longestSleepMs = 2000;
+const lookEveryMs = 10 * 60 * 1000;
 /** How many environments are worked on at once; starting a container is the engine's work, waiting costs nothing. */
 const mostAtOnce = 8;
 
@@ -52,6 +53,7 @@ export class Reconciler {
   async start(): Promise<void> {
     await dropLeases(this.#workshop.database, this.#owner);
     void this.#watch();
+    this.#lookNowAndThen();
     this.#renew();
     this.#turn();
   }
@@ -121,16 +123,27 @@ export class Reconciler {
   }
 
   #renew(): void {
-    const timer = setInterval(
-      () => {
-        const ids = [...this.#working.keys()];
-        if (ids.length === 0) return;
-        renewLeases(this.#workshop.database, this.#owner, ids, this.#leaseSeconds).catch((error: Error) =>
-          this.#workshop.logger.warn({ error: error.message }, 'leases could not be renewed'),
-        );
-      },
-      (this.#leaseSeconds * 1000) / 3,
-    );
+    const renew = () =>
+      this.#renewLeases().catch((error: Error) =>
+        this.#workshop.logger.warn({ error: error.message }, 'leases could not be renewed'),
+      );
+    const timer = setInterval(() => void renew(), (this.#leaseSeconds * 1000) / 3);
+    this.#stopping.signal.addEventListener('abort', () => clearInterval(timer));
+  }
+
+  /** Where a lease was lost, since this server stood still for too long, another one may be at work. */
+  async #renewLeases(): Promise<void> {
+    const lost = new Map(this.#working);
+    if (lost.size === 0) return;
+    const { database } = this.#workshop;
+    const renewed = await renewLeases(database, this.#owner, [...lost.keys()], this.#leaseSeconds);
+    for (const id of renewed) lost.delete(id);
+    for (const { abort } of lost.values()) abort.abort(new Superseded());
+  }
+
+  /** What no event tells of: an event that was lost, things that appeared or went away by other hands. */
+  #lookNowAndThen(): void {
+    const timer = setInterval(() => void this.#look(), lookEveryMs);
     this.#stopping.signal.addEventListener('abort', () => clearInterval(timer));
   }
 
@@ -194,7 +207,13 @@ export class Reconciler {
     const before = new Set((await allStates(database)).map(({ id }) => id));
     const things = await runtime.list();
     const rows = new Map((await allStates(database)).map((row) => [row.id, row]));
-    const unclaimed = things.filter(({ id }) => !rows.has(id) && !before.has(id));
+    const unknown = things.filter(({ id }) => !rows.has(id) && !before.has(id));
+    const unclaimed = unknown.filter(({ kind }) => kind !== 'secrets');
+    // Files of secrets can be written again from a row, so without one they are of no use to anybody. Another server
+    // that took the work over has its own, and knows nothing of these.
+    for (const { id } of unknown) {
+      if (!unclaimed.some((thing) => thing.id === id)) await runtime.removeWorkload(id, 1);
+    }
     if (unclaimed.length > 0 && !isDeepStrictEqual(unclaimed, platform.unclaimed)) {
       logger.warn(
         { unclaimed: unclaimed.map(({ kind, name }) => `${kind} ${name}`) },

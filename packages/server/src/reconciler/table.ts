@@ -34,18 +34,21 @@ export async function claimDue(
     .execute();
 }
 
+/** @returns the ids whose leases were still this server's */
 export async function renewLeases(
   session: Session,
   owner: string,
   ids: string[],
   leaseSeconds: number,
-): Promise<void> {
-  await session
+): Promise<string[]> {
+  const renewed = await session
     .updateTable('environments')
     .set({ lease_until: sql<Date>`now() + make_interval(secs => ${leaseSeconds}::double precision)` })
     .where('id', 'in', ids)
     .where('lease_owner', '=', owner)
+    .returning('id')
     .execute();
+  return renewed.map(({ id }) => id);
 }
 
 /** After a crash of this server: what it had taken is free at once. */
@@ -57,21 +60,41 @@ export async function dropLeases(session: Session, owner: string): Promise<void>
     .execute();
 }
 
-/** The step is shown while it lasts, and its beginning is a line of the timeline; one statement, since it is waited for. */
+/**
+ * The step is shown while it lasts, and its beginning is a line of the timeline; one statement, since it is waited for.
+ *
+ * @returns whether the work is still this server's and still wanted; a server that stood still may find neither
+ */
 export async function beginStep(
   session: Session,
   row: EnvironmentRow,
   step: string,
   message: string,
-): Promise<void> {
-  await sql`
-    with line as (
-      insert into environment_events (env_id, kind, step, message) values (${row.id}, 'step', ${step}, ${message})
-    ), shown as (
-      update environments set step = ${step} where id = ${row.id} and generation = ${row.generation}
+): Promise<boolean> {
+  const { rows } = await sql`
+    with shown as (
+      update environments set step = ${step}
+      where id = ${row.id} and generation = ${row.generation} and lease_owner = ${row.lease_owner}
+      returning id
+    ), line as (
+      insert into environment_events (env_id, kind, step, message)
+      select id, 'step', ${step}, ${message} from shown
     )
-    select pg_notify('berth', ${JSON.stringify({ id: row.id })})
+    select pg_notify('berth', ${JSON.stringify({ id: row.id })}) from shown
   `.execute(session);
+  return rows.length > 0;
+}
+
+/** Whether the work on the row is still this server's and still wanted. */
+export async function isOurs(session: Session, row: EnvironmentRow): Promise<boolean> {
+  const found = await session
+    .selectFrom('environments')
+    .select('id')
+    .where('id', '=', row.id)
+    .where('generation', '=', row.generation)
+    .where('lease_owner', '=', row.lease_owner)
+    .executeTakeFirst();
+  return found !== undefined;
 }
 
 /**

@@ -69,7 +69,7 @@ export interface ObservedWorkload {
 
 /** A thing in the runtime that carries this installation's id. */
 export interface OwnedThing {
-  kind: 'workload' | 'storage';
+  kind: 'workload' | 'storage' | 'secrets';
   name: string;
   /** The environment that it was made for. */
   id: string;
@@ -156,4 +156,10 @@ export class RuntimeError extends Error {
   get passing(): boolean {
     return passing[this.code];
   }
+}
+
+/** Like Promise.all, but nothing goes on behind the caller's back when it throws: what is cleaned up then stays so. */
+export async function allDone(work: Promise<unknown>[]): Promise<void> {
+  const failed = (await Promise.allSettled(work)).find(({ status }) => status === 'rejected');
+  if (failed?.status === 'rejected') throw failed.reason;
 }

@@ -6,12 +6,13 @@
  * its specification changed. Labels carry the installation's id: what lacks it is never touched.
  */
 import { createHash } from 'node:crypto';
-import { mkdir, readFile, rename, rm, writeFile } from 'node:fs/promises';
+import { existsSync } from 'node:fs';
+import { mkdir, readFile, readdir, rename, rm, writeFile } from 'node:fs/promises';
 import { createServer } from 'node:net';
-import { join } from 'node:path';
+import { basename, join } from 'node:path';
 import { sshdCapabilities, sudoCapabilities } from '@berth/image/capabilities';
 import type Docker from 'dockerode';
-import { RuntimeError, lastingFolders } from '../runtime.ts';
+import { RuntimeError, allDone, lastingFolders } from '../runtime.ts';
 import type {
   LastingFolder,
   ObservedWorkload,
@@ -30,6 +31,8 @@ import { watchEvents } from './watch.ts';
 const installationLabel = 'berth.installation';
 const environmentLabel = 'berth.environment';
 const specLabel = 'berth.spec';
+
+const secretsTarget = '/etc/berth';
 
 const sshdPort = 22;
 const gibibyte = 1024 ** 3;
@@ -137,7 +140,7 @@ export class DockerRuntime implements Runtime {
   async ensureStorage(spec: WorkloadSpec): Promise<void> {
     const { storageEnforced } = await this.#prepared();
     try {
-      await Promise.all(
+      await allDone(
         folders.map(async (folder) => {
           const name = volumeName(spec.id, folder);
           // Answers for a volume that is there already as well, whoever made it; hence the look at it.
@@ -156,7 +159,7 @@ export class DockerRuntime implements Runtime {
   }
 
   async writeSecrets(id: string, files: SecretFiles): Promise<void> {
-    const folder = this.#secretsOf(id);
+    const folder = await this.#secretsOf(id);
     await mkdir(folder, { recursive: true, mode: 0o700 });
     for (const [name, content] of Object.entries(files)) {
       const file = join(folder, name);
@@ -170,9 +173,10 @@ export class DockerRuntime implements Runtime {
   async run(spec: WorkloadSpec): Promise<ObservedWorkload> {
     const { network, cpuCores } = await this.#prepared();
     const container = this.#docker.getContainer(spec.id);
-    const options = this.#containerOptions(spec, network, cpuCores);
     try {
       const found = await this.#inspect(spec.id);
+      const secrets = this.#mountedSecrets(found, spec.id) ?? this.#ownSecretsOf(spec.id);
+      const options = this.#containerOptions(spec, network, cpuCores, secrets);
       if (found !== null) {
         this.#mustBeOurs(found.Config.Labels, spec.id, `The container ${spec.id}`);
         if (found.State.Paused) await container.unpause();
@@ -182,7 +186,13 @@ export class DockerRuntime implements Runtime {
       if (found === null || found.Config.Labels[specLabel] !== options.Labels?.[specLabel]) {
         await this.#docker.createContainer(options);
       }
-      await container.start().catch(ignoring(304));
+      await container.start().catch(async (error: unknown) => {
+        if (hasStatus(error, 304)) return;
+        if (!isLeftover(error)) throw error;
+        await this.#remove(spec.id);
+        await this.#docker.createContainer(options);
+        await container.start();
+      });
       const started = await container.inspect();
       return this.#observed(started);
     } catch (error) {
@@ -202,6 +212,7 @@ export class DockerRuntime implements Runtime {
   }
 
   async removeWorkload(id: string, graceSeconds: number): Promise<void> {
+    const secrets = new Set([this.#ownSecretsOf(id), await this.#secretsOf(id)]);
     await this.stop(id, graceSeconds);
     try {
       const found = await this.#inspect(id);
@@ -209,12 +220,12 @@ export class DockerRuntime implements Runtime {
     } catch (error) {
       throw runtimeError(error, 'removing its container');
     }
-    await rm(this.#secretsOf(id), { recursive: true, force: true });
+    for (const folder of secrets) await rm(folder, { recursive: true, force: true });
   }
 
   async removeStorage(id: string): Promise<void> {
     try {
-      await Promise.all(
+      await allDone(
         folders.map(async (folder) => {
           const volume = this.#docker.getVolume(volumeName(id, folder));
           try {
@@ -242,9 +253,10 @@ export class DockerRuntime implements Runtime {
   async list(): Promise<OwnedThing[]> {
     try {
       const label = [`${installationLabel}=${this.#options.installationId}`, environmentLabel];
-      const [containers, volumes] = await Promise.all([
+      const [containers, volumes, secrets] = await Promise.all([
         this.#docker.listContainers({ all: true, filters: { label } }),
         this.#docker.listVolumes({ filters: { label } }),
+        readdir(this.#options.secretsFolder).catch(() => []),
       ]);
       return [
         ...containers.map(({ Names, Labels, State, Id }) => ({
@@ -259,6 +271,7 @@ export class DockerRuntime implements Runtime {
           id: Labels?.[environmentLabel] ?? '',
           running: false,
         })),
+        ...secrets.map((id) => ({ kind: 'secrets' as const, name: id, id, running: false })),
       ];
     } catch (error) {
       throw runtimeError(error, 'listing containers');
@@ -323,14 +336,19 @@ export class DockerRuntime implements Runtime {
     return {
       state: running ? 'running' : State.Restarting ? 'waiting' : 'stopped',
       address: running && network?.IPAddress ? { host: network.IPAddress, port: sshdPort } : null,
-      exitCode: running || !ranBefore ? null : State.ExitCode,
+      exitCode: running || State.Paused || !ranBefore ? null : State.ExitCode,
       outOfMemory: State.OOMKilled,
       runId: ranBefore ? `${found.Id.slice(0, 12)}@${State.StartedAt}` : null,
       restarts: found.RestartCount,
     };
   }
 
-  #containerOptions(spec: WorkloadSpec, network: Network, cpuCores: number): Docker.ContainerCreateOptions {
+  #containerOptions(
+    spec: WorkloadSpec,
+    network: Network,
+    cpuCores: number,
+    secrets: string,
+  ): Docker.ContainerCreateOptions {
     const memoryBytes = Math.round(spec.memoryGiB * gibibyte);
     const port = `${sshdPort}/tcp`;
     const options: Docker.ContainerCreateOptions = {
@@ -356,7 +374,7 @@ export class DockerRuntime implements Runtime {
             Source: volumeName(spec.id, folder),
             Target: lastingFolders[folder],
           })),
-          { Type: 'bind' as const, Source: this.#secretsOf(spec.id), Target: '/etc/berth', ReadOnly: true },
+          { Type: 'bind' as const, Source: secrets, Target: secretsTarget, ReadOnly: true },
         ],
         RestartPolicy: { Name: 'unless-stopped' },
         // The engine refuses more than the machine has; a limit above that is no limit.
@@ -394,8 +412,24 @@ export class DockerRuntime implements Runtime {
     );
   }
 
-  #secretsOf(id: string): string {
+  #ownSecretsOf(id: string): string {
     return join(this.#options.secretsFolder, id);
+  }
+
+  /** Where the secrets are: in this server's data folder, or in that of another, which made the container. */
+  async #secretsOf(id: string): Promise<string> {
+    try {
+      return this.#mountedSecrets(await this.#inspect(id), id) ?? this.#ownSecretsOf(id);
+    } catch (error) {
+      throw runtimeError(error, 'looking at its container');
+    }
+  }
+
+  /** undefined where the container has none, or a folder that is gone, as after the data folder was moved. */
+  #mountedSecrets(found: Docker.ContainerInspectInfo | null, id: string): string | undefined {
+    if (found === null || !this.#isOurs(found.Config.Labels, id)) return undefined;
+    const folder = found.Mounts.find(({ Destination }) => Destination === secretsTarget)?.Source;
+    return folder !== undefined && basename(folder) === id && existsSync(folder) ? folder : undefined;
   }
 }
 
@@ -403,6 +437,14 @@ const folders = Object.keys(lastingFolders) as LastingFolder[];
 
 function volumeName(id: string, folder: LastingFolder): string {
   return `${id}-${folder}`;
+}
+
+/**
+ * The engine was killed while it started the container: what containerd still knows of that run keeps this container
+ * from ever starting again.
+ */
+function isLeftover(error: unknown): boolean {
+  return hasStatus(error, 500) && /\b(id already in use|already exists)$/.test(engineMessage(error));
 }
 
 function ignoring(...statuses: number[]): (error: unknown) => void {
