@@ -81,7 +81,7 @@ async function runTests(): Promise<number> {
       if (chosen.length > 0) await runGroup(chosen, concurrency, longestMs, counts);
     }
   } finally {
-    postgres?.stop();
+    await postgres?.stop();
   }
   for (const each of missing) say(`Not on this machine: ${each}`);
   for (const each of new Set(counts.skipped)) say(`Skipped: ${each}`);

@@ -79,7 +79,7 @@ const operations: Record<OperationName, Operation> = {
   'reset-password': {
     async ask(walk) {
       const port = walk.promised.get(walk.id)?.port ?? null;
-      walk.promised.delete(walk.id);
+      walk.promised.set(walk.id, { port, password: null });
       const path = pathOf(routes.environmentResetPassword, { id: walk.id });
       const { ssh_password } = await successful(walk.berth.call<{ ssh_password: string }>('POST', path));
       walk.promised.set(walk.id, { port, password: ssh_password });
@@ -155,7 +155,10 @@ export class CrashWalk {
   async up(): Promise<void> {
     const came = await this.berth.up({
       nodeOptions: ['--import', fileURLToPath(new URL('kill-at.ts', import.meta.url))],
-      environment: { BERTH_TEST_BOUNDARIES: this.#boundaries },
+      environment: {
+        BERTH_TEST_BOUNDARIES: this.#boundaries,
+        NODE_COMPILE_CACHE: join(this.#folder, 'cache'),
+      },
     });
     if (!came) throw new Error(`the server did not come up\n${this.berth.log.slice(-2000)}`);
   }

@@ -31,5 +31,5 @@ try {
   });
   process.exitCode = status ?? 1;
 } finally {
-  postgres?.stop();
+  await postgres?.stop();
 }

@@ -272,7 +272,7 @@ export class TestBerth {
   }
 }
 
-export async function removeInstallation(installationId: string, engine: Docker = docker): Promise<void> {
+async function removeInstallation(installationId: string, engine: Docker = docker): Promise<void> {
   const filters = { label: [`berth.installation=${installationId}`] };
   const containers = await engine.listContainers({ all: true, filters });
   await Promise.all(containers.map(({ Id }) => engine.getContainer(Id).remove({ force: true, v: true })));

@@ -1,5 +1,6 @@
 /** A PostgreSQL server of the suite's own: a fresh cluster in a temporary folder, on a port that the system chose. */
 import { spawn, spawnSync } from 'node:child_process';
+import { once } from 'node:events';
 import { chownSync, existsSync, mkdtempSync, readdirSync, rmSync } from 'node:fs';
 import { createServer } from 'node:net';
 import type { AddressInfo } from 'node:net';
@@ -10,7 +11,7 @@ import pg from 'pg';
 
 export interface TestPostgres {
   url: string;
-  stop(): void;
+  stop(): Promise<void>;
 }
 
 /** @returns null where PostgreSQL is not installed */
@@ -54,8 +55,10 @@ export async function startPostgres(): Promise<TestPostgres | null> {
   }
   return {
     url,
-    stop() {
+    async stop() {
+      const ended = once(server, 'exit');
       server.kill('SIGQUIT');
+      await ended;
       rmSync(folder, { recursive: true, force: true });
     },
   };
@@ -89,7 +92,7 @@ async function answers(url: string): Promise<boolean> {
   }
 }
 
-export async function freePort(): Promise<number> {
+async function freePort(): Promise<number> {
   const server = createServer();
   await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
   const { port } = server.address() as AddressInfo;

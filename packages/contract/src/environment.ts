@@ -29,7 +29,8 @@ export const defaultResources: Resources = { cpu: 2, memory: 4, gpu: 0, storage:
 export const EnvironmentName = Type.String({
   minLength: 1,
   maxLength: 64,
-  pattern: '^[^\\u0000-\\u001f\\u007f-\\u009f\\u200b-\\u200f\\u2028-\\u202e\\u2066-\\u2069\\ufeff/\\\\]+$',
+  pattern:
+    '^[^\\u0000-\\u001f\\u007f-\\u009f\\u061c\\u200b-\\u200f\\u2028-\\u202e\\u2066-\\u2069\\ufeff/\\\\]+$',
   description: 'for people; 1 to 64 characters, no control characters, no slashes',
 });
 

@@ -40,11 +40,6 @@ export const errorCatalogue = {
     title: 'There is no such thing',
     cure: 'Check the id; GET on the list shows what there is.',
   },
-  method_not_allowed: {
-    status: 405,
-    title: 'This path has no such method',
-    cure: 'See the documentation of the API at /api/docs.',
-  },
   name_taken: {
     status: 409,
     title: 'The name is in use',

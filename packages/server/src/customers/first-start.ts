@@ -3,6 +3,7 @@
  * customer, and the account "admin" with a first password.
  */
 import { randomBytes } from 'node:crypto';
+import { rmSync } from 'node:fs';
 import { generateHostKey } from '@berth/ssh';
 import type { DataFolder } from '../data-folder.ts';
 import { writeFileWhole } from '../data-folder.ts';
@@ -21,7 +22,7 @@ export async function firstStart(
   keyRing: KeyRing,
   folder: DataFolder,
 ): Promise<{ installation: Installation; firstPassword: boolean }> {
-  const existing = await readInstallation(database);
+  const existing = await readInstallation(database, keyRing);
   if (existing && (await principalOfAccount(database, 'admin')))
     return { installation: existing, firstPassword: false };
 
@@ -30,15 +31,18 @@ export async function firstStart(
   const passwordHash = await accountHash(password);
   const authority = generateHostKey();
   writeFileWhole(folder.file('admin-password'), `${password}\n`, 0o600);
-  await database.transaction().execute(async (transaction) => {
-    await transaction
+  const isFirst = await database.transaction().execute(async (transaction) => {
+    const inserted = await transaction
       .insertInto('installation')
       .values({
         id: randomBytes(8).toString('hex'),
         authority_key: keyRing.seal(authority.privateKeyOpenSsh, 'authority'),
         authority_public: authority.publicLine,
       })
-      .execute();
+      .onConflict((conflict) => conflict.doNothing())
+      .returning('id')
+      .executeTakeFirst();
+    if (!inserted) return false;
     const customer = await transaction
       .insertInto('customers')
       .values({ name: 'default' })
@@ -48,13 +52,21 @@ export async function firstStart(
       .insertInto('accounts')
       .values({ customer_id: customer.id, name: 'admin', role: 'admin', password_hash: passwordHash })
       .execute();
+    return true;
   });
-  const installation = await readInstallation(database);
+  // Another server was first: the password is in its folder.
+  if (!isFirst) rmSync(folder.file('admin-password'), { force: true });
+  const installation = await readInstallation(database, keyRing);
   if (!installation) throw new Error('the installation was just written');
-  return { installation, firstPassword: true };
+  return { installation, firstPassword: isFirst };
 }
 
-async function readInstallation(database: Database): Promise<Installation | undefined> {
-  const row = await database.selectFrom('installation').select(['id', 'authority_public']).executeTakeFirst();
+/** @throws Error when the database's secrets were sealed with a key that this server does not have */
+async function readInstallation(database: Database, keyRing: KeyRing): Promise<Installation | undefined> {
+  const row = await database
+    .selectFrom('installation')
+    .select(['id', 'authority_key', 'authority_public'])
+    .executeTakeFirst();
+  if (row) keyRing.open(row.authority_key, 'authority');
   return row && { id: row.id, authorityPublic: row.authority_public };
 }

@@ -79,6 +79,7 @@ export async function makeApp(services: Services): Promise<App> {
     loggerInstance: services.logger as FastifyBaseLogger,
     logController: new LogController({ disableRequestLogging: true }),
     bodyLimit: largestBodyBytes,
+    exposeHeadRoutes: false,
     genReqId: () => randomUUID(),
     rewriteUrl: (request) => decodable(request.url ?? '/'),
     // Longer than any request line: what is too long is said by the route's own schema.
@@ -128,6 +129,7 @@ export async function makeApp(services: Services): Promise<App> {
 
   app.addHook('onRoute', (route) => {
     if (route.url.startsWith(routes.docs)) route.config = { ...route.config, public: true };
+    if (route.config?.public === true) route.schema = { ...route.schema, security: [] };
   });
   await app.register(fastifySwagger, {
     openapi: {

@@ -64,7 +64,6 @@ function fromHttp(error: HttpFault): BerthError | undefined {
     413: 'too_large',
     415: 'unsupported_media_type',
     404: 'not_found',
-    405: 'method_not_allowed',
   };
   const kind = byStatus[statusCode] ?? 'bad_request';
   const notJson = code === 'FST_ERR_CTP_INVALID_JSON_BODY' || error instanceof SyntaxError;

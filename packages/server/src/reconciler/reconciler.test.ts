@@ -307,7 +307,7 @@ describe('the reconciler', { concurrency: true }, () => {
             (await plane.timeline(id)).join('\n'),
             removed
               ? /drift: Its container was removed outside/
-              : /drift: Its container ended.*exit code 137/,
+              : /drift: Its container .*\(exit code 137\); it is started again/,
           );
         });
       }

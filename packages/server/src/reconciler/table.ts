@@ -201,7 +201,11 @@ export async function makeDue(session: Session, ids: string[]): Promise<void> {
 
 /** Has environments that wait for their next try tried at once: what failed may work again. */
 export async function hurry(session: Session): Promise<void> {
-  await session.updateTable('environments').set({ due_at: now }).where('due_at', '>', now).execute();
+  await session
+    .updateTable('environments')
+    .set({ due_at: now, attempts: 0 })
+    .where('due_at', '>', now)
+    .execute();
 }
 
 /** When there is something to take: a row that is being worked on is not, until its lease has run out. */

@@ -17,7 +17,6 @@ import { firstStart } from '../customers/first-start.ts';
 import type { Installation } from '../customers/first-start.ts';
 import { openDataFolder } from '../data-folder.ts';
 import { openDatabase } from '../database/database.ts';
-import type { OpenDatabase } from '../database/database.ts';
 import { migrate } from '../database/migrate.ts';
 import { createEnvironment, getEnvironment } from '../environments/environments.ts';
 import { listEvents } from '../events/events.ts';
@@ -46,7 +45,6 @@ export class ControlPlane {
   readonly admin: Principal;
   readonly folder: string;
   readonly databaseUrl: string | null;
-  readonly #opened: OpenDatabase;
   readonly #undo: (() => unknown)[];
   #reconcilers: Reconciler[] = [];
 
@@ -57,7 +55,6 @@ export class ControlPlane {
     admin: Principal;
     folder: string;
     databaseUrl: string | null;
-    opened: OpenDatabase;
     undo: (() => unknown)[];
   }) {
     this.services = parts.services;
@@ -66,7 +63,6 @@ export class ControlPlane {
     this.admin = parts.admin;
     this.folder = parts.folder;
     this.databaseUrl = parts.databaseUrl;
-    this.#opened = parts.opened;
     this.#undo = parts.undo;
   }
 
@@ -132,7 +128,6 @@ export class ControlPlane {
       admin,
       folder,
       databaseUrl,
-      opened,
       undo,
     });
   }
@@ -257,10 +252,5 @@ export class ControlPlane {
   async close(): Promise<void> {
     for (const reconciler of this.#reconcilers.splice(0)) await reconciler.stop();
     for (const step of this.#undo.splice(0).toReversed()) await step();
-  }
-
-  /** The vacuum of the embedded database; nothing on PostgreSQL. */
-  maintain(): Promise<void> {
-    return this.#opened.maintain();
   }
 }

@@ -5,12 +5,12 @@ import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 
-export function sshKeygen(...parameters: string[]): string {
+function sshKeygen(...parameters: string[]): string {
   return execFileSync('ssh-keygen', parameters, { encoding: 'utf8', stdio: ['ignore', 'pipe', 'pipe'] });
 }
 
 /** A folder that is gone when the callback returns. */
-export function withFolder<T>(use: (folder: string) => T): T {
+function withFolder<T>(use: (folder: string) => T): T {
   const folder = mkdtempSync(join(tmpdir(), 'ssh-keygen-test-'));
   try {
     return use(folder);

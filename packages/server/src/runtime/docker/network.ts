@@ -25,7 +25,7 @@ export interface Network {
 }
 
 /** `berth-` and 8 hex digits: within the 15 characters that an interface's name may have. */
-export function networkName(installationId: string): string {
+function networkName(installationId: string): string {
   return `berth-${installationId.slice(0, 8)}`;
 }
 
