@@ -163,6 +163,22 @@ describe('the Docker engine', { skip: skipWithoutDocker || engineIsMissing() }, 
     });
   }
 
+  it('killed in such a way that a container can never start again has it made anew', async () => {
+    const id = await create('left-over');
+    await berth.until(id, 'running');
+    await act(id, routes.environmentStop);
+    await berth.until(id, 'stopped');
+    const before = (await engine.docker.getContainer(id).inspect()).Id;
+    const { Data } = (await guard().inspect()).GraphDriver as { Data: Record<string, string> };
+    engine.leaveRun(before, Data['MergedDir'] ?? '');
+    await assert.rejects(engine.docker.getContainer(id).start(), /already/);
+    await act(id, routes.environmentStart);
+    await berth.until(id, 'running');
+    await settled();
+    await mustLogIn(id);
+    assert.notEqual((await engine.docker.getContainer(id).inspect()).Id, before);
+  });
+
   it('away: says so, takes requests, and carries them out when it is back', async (context) => {
     const [stops, starts, goes, renews] = await Promise.all(
       ['stops', 'starts', 'goes', 'renews'].map(async (name) => {

@@ -17,7 +17,7 @@ const namespaces = ['--net', '--mount', '--pid', '--fork', '--mount-proc', '--ki
 /** Why such an engine cannot be had here; false when it can. */
 export function engineIsMissing(): string | false {
   if (process.getuid?.() !== 0) return 'needs root, for a Docker engine of its own';
-  for (const program of ['dockerd', 'ip', 'nsenter']) {
+  for (const program of ['dockerd', 'ctr', 'ip', 'nsenter']) {
     const { error } = spawnSync(program, ['--version'], { stdio: 'ignore' });
     if (error) return `needs ${program}, for a Docker engine of its own`;
   }
@@ -88,6 +88,23 @@ export class TestEngine {
       );
     await eventually(answers, (yes) => yes || engine.exitCode !== null, 30_000, 20);
     if (!(await answers())) throw new Error(`dockerd did not start\n${this.log.slice(-3000)}`);
+  }
+
+  /**
+   * Has containerd run something under a container's id, which the engine does not know of: what is left when the
+   * engine is killed at the right moment of a start.
+   */
+  leaveRun(containerId: string, rootFolder: string): void {
+    const { status, stderr } = spawnSync(
+      'nsenter',
+      [
+        ...['--target', String(this.#init), '--net', '--mount', '--pid', '--'],
+        ...['ctr', '--address', join(this.#folder, 'exec/containerd/containerd.sock'), '--namespace', 'moby'],
+        ...['run', '--detach', '--rootfs', rootFolder, containerId, '/bin/sleep', '86400'],
+      ],
+      { encoding: 'utf8' },
+    );
+    if (status !== 0) throw new Error(`ctr failed: ${stderr}`);
   }
 
   /** What the kernel does to it when memory runs out. */

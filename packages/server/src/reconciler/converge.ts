@@ -4,7 +4,6 @@
  * Looks at what is, does what lacks, and writes down how it ended. Every step can be done again, so it does not
  * matter after which statement the server was killed: the row is still due, and the same walk is made from its start.
  */
-import { setTimeout as pause } from 'node:timers/promises';
 import { BerthError } from '@berth/contract';
 import type { Failure, Status } from '@berth/contract';
 import type { Logger } from 'pino';
@@ -120,12 +119,8 @@ const converged = {
     ]);
   },
 
-  async stopped(
-    { runtime, settings, database, ...rest }: Workshop,
-    row: EnvironmentRow,
-    began: number,
-  ): Promise<void> {
-    const workshop = { runtime, settings, database, ...rest };
+  async stopped(workshop: Workshop, row: EnvironmentRow, began: number): Promise<void> {
+    const { runtime, settings, database } = workshop;
     if (row.status === 'stopped' && (await runtime.observe(row.id))?.state !== 'running') {
       await settle(database, row, { status: 'stopped' });
       return;
@@ -313,7 +308,6 @@ async function fail(workshop: Workshop, row: EnvironmentRow, failure: Failure): 
     // Cleaned up once the runtime can: the row stays due, and this is reached again.
     await putOff(database, row, longestPauseMs, row.attempts + 1);
     workshop.logger.warn({ error, environment: row.id }, 'cleaning up after a failure has to wait');
-    await pause(0);
     return;
   }
   await database.transaction().execute(async (transaction) => {
