@@ -1,17 +1,23 @@
 /**
  * From the request to the first successful login of the stock client, in turn with the floor: `docker run` of the same
- * image, with the same kind of secrets, until the same client has logged in. Both wait for sshd's greeting on the
- * published port by the same means before the client is started.
+ * image, with the same kind of secrets, until the same client has logged in.
+ *
+ * With Berth the client is started when the timeline says running, which `berth create --wait` follows too. With `docker run` it is
+ * started when sshd's greeting comes, looked for every five milliseconds after the command has ended. (Looking for it
+ * earlier would not be the floor: a connection to a published port whose container has no network yet waits for the
+ * kernel to ask for its address again, which takes a second.)
  */
 import { chmodSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { connect } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as pause } from 'node:timers/promises';
+import { pathOf, routes } from '@berth/contract';
 import { generateHostKey, knownHostsLine } from '@berth/ssh';
 import { encrypt } from 'unixcrypt';
 import { TestBerth, docker, environmentImage, freePortRange } from '../test/harness/berth.ts';
-import { Login, execute } from '../test/harness/ssh.ts';
+import { Login, eventually, execute } from '../test/harness/ssh.ts';
+import { Stream } from '../test/harness/stream.ts';
 import type { Figure } from './main.ts';
 import { progress, quantile } from './statistics.ts';
 
@@ -56,7 +62,18 @@ export async function create(): Promise<Figure[]> {
 async function timeBerth(berth: TestBerth, name: string): Promise<{ loginMs: number; runningMs: number }> {
   const began = performance.now();
   const created = await berth.create({ name });
-  await greeting(created.ssh_port ?? 0);
+  const timeline = await Stream.open(
+    berth.socketPath,
+    pathOf(routes.environmentEvents, { id: created.env_id }),
+    { accept: 'text/event-stream' },
+  );
+  await eventually(
+    () => timeline.text,
+    (text) => text.includes('"status":"running"'),
+    60_000,
+    2,
+  );
+  timeline.close();
   const login = new Login(await berth.ssh(created.env_id));
   await logIn(login);
   const loginMs = performance.now() - began;

@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict';
 import { join } from 'node:path';
 import { after, before, describe, it } from 'node:test';
-import type { CreatedEnvironment, Environment, Readiness } from '@berth/contract';
+import type { CreatedEnvironment, Environment, OwnPortMode, Readiness } from '@berth/contract';
 import { pathOf, routes } from '@berth/contract';
 import { TestBerth, environmentImage, skipWithoutDocker } from '../harness/berth.ts';
 import { Login, eventually, execute } from '../harness/ssh.ts';
@@ -36,8 +36,8 @@ describe('the Docker engine', { skip: skipWithoutDocker || engineIsMissing() }, 
     await engine?.remove();
   });
 
-  async function create(name: string): Promise<string> {
-    const created = await berth.create({ name, resources: { cpu: 1, memory: 0.25 } });
+  async function create(name: string, ownPort: OwnPortMode = 'auto'): Promise<string> {
+    const created = await berth.create({ name, own_port: ownPort, resources: { cpu: 1, memory: 0.25 } });
     promised.set(created.env_id, { port: created.ssh_port, password: created.ssh_password });
     return created.env_id;
   }
@@ -163,21 +163,33 @@ describe('the Docker engine', { skip: skipWithoutDocker || engineIsMissing() }, 
     });
   }
 
-  it('killed in such a way that a container can never start again has it made anew', async () => {
-    const id = await create('left-over');
+  it('killed so that it can never start a container again has it made anew, with its files', async () => {
+    // Without a port of its own: one that hangs would have the container made anew for another reason.
+    const id = await create('left-over', 'no');
     await berth.until(id, 'running');
+    const container = engine.docker.getContainer(id);
+    await inside(id, 'touch /gemini/code/kept');
     await act(id, routes.environmentStop);
     await berth.until(id, 'stopped');
-    const before = (await engine.docker.getContainer(id).inspect()).Id;
-    const { Data } = (await guard().inspect()).GraphDriver as { Data: Record<string, string> };
-    engine.leaveRun(before, Data['MergedDir'] ?? '');
-    await assert.rejects(engine.docker.getContainer(id).start(), /already/);
+    const before = (await container.inspect()).Id;
+    const shim = engine.shimOf(before);
     await act(id, routes.environmentStart);
-    await berth.until(id, 'running');
+    await shim;
+    await engine.kill();
+    await engine.up();
     await settled();
-    await mustLogIn(id);
-    assert.notEqual((await engine.docker.getContainer(id).inspect()).Id, before);
+    assert.equal((await berth.show(id))?.status, 'running');
+    assert.notEqual((await container.inspect()).Id, before);
+    assert.match(await inside(id, 'ls /gemini/code'), /kept/);
   });
+
+  async function inside(id: string, command: string): Promise<string> {
+    const container = engine.docker.getContainer(id);
+    const run = await container.exec({ Cmd: ['bash', '-c', command], AttachStdout: true });
+    let text = '';
+    for await (const chunk of await run.start({})) text += String(chunk);
+    return text;
+  }
 
   it('away: says so, takes requests, and carries them out when it is back', async (context) => {
     const [stops, starts, goes, renews] = await Promise.all(

@@ -5,7 +5,7 @@
 import { spawn, spawnSync } from 'node:child_process';
 import type { ChildProcess } from 'node:child_process';
 import { once } from 'node:events';
-import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { mkdtempSync, readFileSync, readdirSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import Docker from 'dockerode';
@@ -17,7 +17,7 @@ const namespaces = ['--net', '--mount', '--pid', '--fork', '--mount-proc', '--ki
 /** Why such an engine cannot be had here; false when it can. */
 export function engineIsMissing(): string | false {
   if (process.getuid?.() !== 0) return 'needs root, for a Docker engine of its own';
-  for (const program of ['dockerd', 'ctr', 'ip', 'nsenter']) {
+  for (const program of ['dockerd', 'ip', 'nsenter']) {
     const { error } = spawnSync(program, ['--version'], { stdio: 'ignore' });
     if (error) return `needs ${program}, for a Docker engine of its own`;
   }
@@ -90,21 +90,18 @@ export class TestEngine {
     if (!(await answers())) throw new Error(`dockerd did not start\n${this.log.slice(-3000)}`);
   }
 
-  /**
-   * Has containerd run something under a container's id, which the engine does not know of: what is left when the
-   * engine is killed at the right moment of a start.
-   */
-  leaveRun(containerId: string, rootFolder: string): void {
-    const { status, stderr } = spawnSync(
-      'nsenter',
-      [
-        ...['--target', String(this.#init), '--net', '--mount', '--pid', '--'],
-        ...['ctr', '--address', join(this.#folder, 'exec/containerd/containerd.sock'), '--namespace', 'moby'],
-        ...['run', '--detach', '--rootfs', rootFolder, containerId, '/bin/sleep', '86400'],
-      ],
-      { encoding: 'utf8' },
-    );
-    if (status !== 0) throw new Error(`ctr failed: ${stderr}`);
+  /** Waits for the moment of a start at which containerd has made the container's process, but the engine not yet run it. */
+  async shimOf(containerId: string): Promise<void> {
+    const isShim = (pid: string) => {
+      try {
+        return readFileSync(`/proc/${pid}/cmdline`, 'utf8').includes(`-id\0${containerId}`);
+      } catch {
+        return false;
+      }
+    };
+    const numbers = () => readdirSync('/proc').filter((name) => /^\d+$/.test(name));
+    const before = new Set(numbers());
+    await eventually(() => numbers().some((pid) => !before.has(pid) && isShim(pid)), Boolean, 10_000, 2);
   }
 
   /** What the kernel does to it when memory runs out. */

@@ -7,12 +7,12 @@ import { RuntimeError } from '../runtime/runtime.ts';
 import type { ObservedWorkload, Runtime } from '../runtime/runtime.ts';
 
 const probeTimeoutMs = 3000;
-const firstPauseMs = 10;
+/** sshd listens some 30 ms after the container started, and a refused connection costs next to nothing. */
+const eagerPauseMs = 5;
+const eagerForMs = 500;
 const longestPauseMs = 250;
 /** Looking at the container costs the engine more than a refused connection costs the kernel. */
-const probesPerLook = 8;
-/** A connection to a container that has ended is not refused; it waits for an answer of nobody, again and again. */
-const longestLookPauseMs = 1000;
+const lookPauseMs = 300;
 /** The runtime waits longer and longer before it starts again what ends again and again; that is not waited for. */
 const longestRestartPauseMs = 2000;
 
@@ -32,10 +32,10 @@ export async function waitForSsh(
   const expectedHostKey = parsePublicKey(hostKeyPublic).blob;
   const began = Date.now();
   let workload: ObservedWorkload | null = started;
-  let pauseMs = firstPauseMs;
+  let pauseMs = eagerPauseMs;
   let lastFault = 'it has no address yet';
   let lookedAt = began;
-  for (let tries = 1; ; tries += 1) {
+  for (;;) {
     signal.throwIfAborted();
     if (workload?.address) {
       try {
@@ -47,7 +47,7 @@ export async function waitForSsh(
         lastFault = error.message;
       }
     }
-    const lookIsDue = tries % probesPerLook === 0 || Date.now() - lookedAt > longestLookPauseMs;
+    const lookIsDue = Date.now() - lookedAt > lookPauseMs;
     if (workload?.address === null || lookIsDue) {
       workload = await runtime.observe(id);
       lookedAt = Date.now();
@@ -69,7 +69,7 @@ export async function waitForSsh(
       );
     }
     await pause(pauseMs, undefined, { signal });
-    pauseMs = Math.min(pauseMs * 1.5, longestPauseMs);
+    if (Date.now() - began > eagerForMs) pauseMs = Math.min(pauseMs * 1.5, longestPauseMs);
   }
 }
 
