@@ -183,6 +183,24 @@ describe('the Docker engine', { skip: skipWithoutDocker || engineIsMissing() }, 
     assert.match(await inside(id, 'ls /gemini/code'), /kept/);
   });
 
+  it('killed so that it forgot whose a new volume is has it made anew, or removed', async () => {
+    await engine.kill();
+    const [comes, goes] = [await create('forgotten'), await create('forgotten-and-gone')];
+    await berth.kill();
+    await engine.up();
+    // Docker makes a volume's folder first and writes its labels down after; killed in between, it finds the folder.
+    for (const id of [comes, goes]) await engine.docker.createVolume({ Name: `${id}-home` });
+    assert.ok(await berth.up());
+    await act(goes, routes.environment);
+    await settled();
+    assert.equal((await berth.show(comes))?.status, 'running');
+    const { Volumes } = await engine.docker.listVolumes();
+    assert.deepEqual(
+      Volumes.map(({ Name }) => Name).filter((name) => name.startsWith(goes)),
+      [],
+    );
+  });
+
   async function inside(id: string, command: string): Promise<string> {
     const container = engine.docker.getContainer(id);
     const run = await container.exec({ Cmd: ['bash', '-c', command], AttachStdout: true });

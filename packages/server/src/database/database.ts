@@ -9,6 +9,7 @@ import { Kysely, PostgresDialect, sql } from 'kysely';
 import type { LogEvent, PostgresPool, PostgresPoolClient, Transaction } from 'kysely';
 import pg from 'pg';
 import type { Logger } from 'pino';
+import { makeEmbedded } from './make-embedded.ts';
 import type { Tables } from './schema.ts';
 
 export type Database = Kysely<Tables>;
@@ -27,6 +28,9 @@ export interface OpenDatabase {
 
 const channel = 'berth';
 
+/** Pages that PGlite keeps in memory; its own 160 MB are more than a whole database of Berth's has. */
+const embeddedBuffers = '32MB';
+
 /** Sent when the transaction commits, to every server on this database. At most 8000 bytes. */
 export async function notify(session: Session, message: string): Promise<void> {
   await sql`select pg_notify(${channel}, ${message})`.execute(session);
@@ -42,9 +46,11 @@ export async function openDatabase(options: {
 }
 
 async function openPGlite(folder: string): Promise<OpenDatabase> {
+  await makeEmbedded(folder);
   const engine = await PGlite.create({
     dataDir: folder,
     parsers: { [pgliteTypes.INT8]: Number },
+    startParams: [...PGlite.defaultStartParams, '-c', `shared_buffers=${embeddedBuffers}`],
   });
   const database = new Kysely<Tables>({
     dialect: new PostgresDialect({ pool: new SingleSessionPool(engine) }),

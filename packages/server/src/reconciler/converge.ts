@@ -136,7 +136,7 @@ const converged = {
     const { runtime, database } = workshop;
     await begin(workshop, row, 'remove', 'Removing its container and its files.');
     await runtime.removeWorkload(row.id, 1);
-    await runtime.removeStorage(row.id);
+    await runtime.removeStorage(row.id, row.created_at);
     await database.transaction().execute(async (transaction) => {
       if (!(await settle(transaction, row, { status: 'deleted' }))) return;
       const released = await releasePort(transaction, row.id);
@@ -192,6 +192,7 @@ async function specOf({ database }: Workshop, row: EnvironmentRow): Promise<Work
     memoryGiB: row.memory,
     gpus: row.gpu,
     storageGiB: row.storage,
+    newSince: row.first_started_at === null ? row.created_at : null,
     publicPort: await activePort(database, row.id),
   };
 }
@@ -300,7 +301,7 @@ async function fail(workshop: Workshop, row: EnvironmentRow, failure: Failure): 
   try {
     if (neverRan) {
       await runtime.removeWorkload(row.id, 1);
-      await runtime.removeStorage(row.id);
+      await runtime.removeStorage(row.id, row.created_at);
     } else {
       await runtime.stop(row.id, settings.stopGraceSeconds);
     }

@@ -41,6 +41,8 @@ export interface WorkloadSpec {
   memoryGiB: number;
   gpus: number;
   storageGiB: number;
+  /** When it was asked for, as long as it has never run; null: it has, so there are files of its user. */
+  newSince: Date | null;
   /** The public port that leads straight to sshd; null: none. */
   publicPort: number | null;
 }
@@ -100,7 +102,7 @@ export interface Runtime {
   run(spec: WorkloadSpec): Promise<ObservedWorkload>;
   stop(id: string, graceSeconds: number): Promise<void>;
   removeWorkload(id: string, graceSeconds: number): Promise<void>;
-  removeStorage(id: string): Promise<void>;
+  removeStorage(id: string, createdAt: Date): Promise<void>;
   observe(id: string): Promise<ObservedWorkload | null>;
   /** Everything of this installation, with or without a row. */
   list(): Promise<OwnedThing[]>;

@@ -143,14 +143,22 @@ export class DockerRuntime implements Runtime {
       await allDone(
         folders.map(async (folder) => {
           const name = volumeName(spec.id, folder);
+          const volume = this.#docker.getVolume(name);
           // Answers for a volume that is there already as well, whoever made it; hence the look at it.
-          await this.#docker.createVolume({
-            Name: name,
-            Labels: this.#labels(spec.id),
-            ...(storageEnforced ? { DriverOpts: { size: `${Math.round(spec.storageGiB * 1024)}m` } } : {}),
-          });
-          const volume = await this.#docker.getVolume(name).inspect();
-          this.#mustBeOurs(volume.Labels, spec.id, `The Docker volume ${name}`);
+          const make = async () => {
+            await this.#docker.createVolume({
+              Name: name,
+              Labels: this.#labels(spec.id),
+              ...(storageEnforced ? { DriverOpts: { size: `${Math.round(spec.storageGiB * 1024)}m` } } : {}),
+            });
+            return volume.inspect();
+          };
+          let made = await make();
+          if (spec.newSince !== null && isHalfMade(made, spec.newSince)) {
+            await volume.remove();
+            made = await make();
+          }
+          this.#mustBeOurs(made.Labels, spec.id, `The Docker volume ${name}`);
         }),
       );
     } catch (error) {
@@ -223,14 +231,14 @@ export class DockerRuntime implements Runtime {
     for (const folder of secrets) await rm(folder, { recursive: true, force: true });
   }
 
-  async removeStorage(id: string): Promise<void> {
+  async removeStorage(id: string, createdAt: Date): Promise<void> {
     try {
       await allDone(
         folders.map(async (folder) => {
           const volume = this.#docker.getVolume(volumeName(id, folder));
           try {
             const found = await volume.inspect();
-            if (this.#isOurs(found.Labels, id)) await volume.remove();
+            if (this.#isOurs(found.Labels, id) || isHalfMade(found, createdAt)) await volume.remove();
           } catch (error) {
             if (!hasStatus(error, 404)) throw error;
           }
@@ -437,6 +445,16 @@ const folders = Object.keys(lastingFolders) as LastingFolder[];
 
 function volumeName(id: string, folder: LastingFolder): string {
   return `${id}-${folder}`;
+}
+
+/**
+ * The engine was killed while it made the volume: it knows the folder, but not whose it is. The name has random
+ * characters and was not in use before it was asked for, so a volume without any label that is not older is ours.
+ */
+function isHalfMade(volume: Docker.VolumeInspectInfo & { CreatedAt?: string }, createdAt: Date): boolean {
+  const unlabelled = Object.keys(volume.Labels ?? {}).length === 0;
+  // The engine's stamp has whole seconds.
+  return unlabelled && Date.parse(volume.CreatedAt ?? '') >= Math.floor(createdAt.getTime() / 1000) * 1000;
 }
 
 /**
