@@ -117,7 +117,9 @@ function runGroup(files: string[], concurrency: number, longestMs: number, count
       else counts.skipped.push(`${event.name}: ${event.skip === true ? 'no reason given' : event.skip}`);
     });
     stream.on('test:fail', (event: EventData.TestFail) => {
-      if (event.details.type !== 'suite' || event.nesting === 0) counts.failed += 1;
+      // A suite whose tests failed is no failure more; one whose hook failed is.
+      const { failureType } = event.details.error as Error & { failureType?: string };
+      if (failureType !== 'subtestsFailed') counts.failed += 1;
     });
     stream.once('error', reject);
     stream.compose(new spec()).on('end', resolve).pipe(process.stdout, { end: false });

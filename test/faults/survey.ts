@@ -52,15 +52,20 @@ export async function survey(
     look<{ unclaimed: { name: string }[] }>(berth, routes.platform),
   ]);
   const volumes = (id: string) => ['code', 'home', 'output'].map((folder) => `volume ${id}-${folder}`);
-  const expected = environments.flatMap(({ env_id: id }) => [`container ${id}`, ...volumes(id)]);
-  faults.push(...difference('in Docker', things, expected));
+  const thingsOf = ({ env_id: id }: Environment) => [`container ${id}`, ...volumes(id)];
+  // Stopped while it was being made, it may have any part of them, or none.
+  const [made, begun] = [environments.filter(isMade), environments.filter((each) => !isMade(each))];
+  const partly = begun.flatMap(thingsOf).filter((thing) => things.includes(thing));
+  faults.push(...difference('in Docker', things, [...made.flatMap(thingsOf), ...partly]));
   faults.push(...platform.body.unclaimed.map(({ name }) => `${name} is reported as unclaimed`));
 
   const folders = dataDirs.flatMap((each) => {
     const folder = join(each, 'environments');
     return existsSync(folder) ? readdirSync(folder) : [];
   });
-  faults.push(...difference('among the secrets', folders, [...byId.keys()]));
+  const idsOf = (some: Environment[]) => some.map(({ env_id: id }) => id);
+  const partlyWritten = idsOf(begun).filter((id) => folders.includes(id));
+  faults.push(...difference('among the secrets', folders, [...idsOf(made), ...partlyWritten]));
 
   const active = ports.body.items.filter(({ status }) => status === 'active');
   faults.push(
@@ -86,7 +91,19 @@ async function examine(
 ): Promise<string[]> {
   const { env_id: id, status, ssh_port } = environment;
   const faults: string[] = [];
-  const container = await berth.docker.getContainer(id).inspect();
+  faults.push(...(await timelineFaults(berth, environment)));
+  const { body: access } = await look<SshAccess>(berth, pathOf(routes.environmentSsh, { id }));
+  if (promised && promised.port !== ssh_port) {
+    faults.push(`${id} was answered with port ${promised.port} and has ${ssh_port}`);
+  }
+  if (promised && promised.password !== null && promised.password !== access.ssh_password) {
+    faults.push(`${id} was answered with another password than it has`);
+  }
+  const container = await berth.docker
+    .getContainer(id)
+    .inspect()
+    .catch(() => null);
+  if (container === null) return isMade(environment) ? [...faults, `${id} has no container`] : faults;
   if (container.State.Running !== (status === 'running')) {
     faults.push(`${id} is ${status} and its container is ${container.State.Status}`);
   }
@@ -94,13 +111,6 @@ async function examine(
   const published = bindings['22/tcp']?.[0]?.HostPort;
   if (published !== (ssh_port === null ? undefined : String(ssh_port))) {
     faults.push(`${id} has port ${ssh_port} and its container publishes ${published}`);
-  }
-  const { body: access } = await look<SshAccess>(berth, pathOf(routes.environmentSsh, { id }));
-  if (promised && promised.port !== ssh_port) {
-    faults.push(`${id} was answered with port ${promised.port} and has ${ssh_port}`);
-  }
-  if (promised && promised.password !== null && promised.password !== access.ssh_password) {
-    faults.push(`${id} was answered with another password than it has`);
   }
   const mounted = container.Mounts.find(({ Destination }) => Destination === '/etc/berth')?.Source ?? '';
   if (status === 'running') {
@@ -113,8 +123,11 @@ async function examine(
     const unfinished = readdirSync(mounted).filter((name) => name.endsWith('.new'));
     faults.push(...unfinished.map((name) => `${id} has ${name} beside its secrets`));
   }
-  faults.push(...(await timelineFaults(berth, environment)));
   return faults;
+}
+
+function isMade({ started_at, status }: Environment): boolean {
+  return started_at !== null || status === 'running';
 }
 
 async function timelineFaults(berth: TestBerth, { env_id: id, status }: Environment): Promise<string[]> {

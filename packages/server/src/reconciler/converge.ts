@@ -21,7 +21,16 @@ import type { ObservedWorkload, Runtime, WorkloadSpec } from '../runtime/runtime
 import type { KeyRing } from '../secrets/key-ring.ts';
 import type { Settings } from '../settings.ts';
 import { waitForSsh } from './handshake.ts';
-import { beginStep, imageReference, isOurs, putOff, restartDone, settle, showStarting } from './table.ts';
+import {
+  beginStep,
+  imageReference,
+  isOurs,
+  putOff,
+  restartDone,
+  settle,
+  showStarting,
+  wasTakenAndDeleted,
+} from './table.ts';
 
 export interface Workshop {
   database: Database;
@@ -56,9 +65,21 @@ export async function converge(workshop: Workshop, row: EnvironmentRow, signal: 
     else if (row.wanted === 'stopped') await converged.stopped(workshop, row, began);
     else await converged.deleted(workshop, row, began);
   } catch (error) {
-    if (signal.aborted || error instanceof Superseded) return;
-    await retryOrFail(workshop, row, error);
+    if (signal.aborted && !(signal.reason instanceof Superseded)) return;
+    const ours = await isOurs(workshop.database, row);
+    if (!ours || signal.aborted || error instanceof Superseded) await clearUp(workshop, row);
+    else await retryOrFail(workshop, row, error);
   }
+}
+
+/**
+ * After this server stood still for longer than its lease: if another one has deleted the environment meanwhile, what
+ * was made here since then belongs to nothing.
+ */
+async function clearUp({ database, runtime }: Workshop, row: EnvironmentRow): Promise<void> {
+  if (!(await wasTakenAndDeleted(database, row))) return;
+  await runtime.removeWorkload(row.id, 1);
+  await runtime.removeStorage(row.id, row.created_at);
 }
 
 const converged = {
@@ -170,7 +191,8 @@ async function finish(
   events: NewEvent[],
 ): Promise<void> {
   await database.transaction().execute(async (transaction) => {
-    if (await settle(transaction, row, change)) await addEvents(transaction, row.id, events);
+    if (!(await settle(transaction, row, change))) throw new Superseded();
+    await addEvents(transaction, row.id, events);
   });
 }
 
@@ -214,6 +236,7 @@ async function runOnFreePort(
         throw error;
       refused.push(spec.publicPort);
       const publicPort = await database.transaction().execute(async (transaction) => {
+        if (!(await isOurs(transaction, row))) throw new Superseded();
         const released = await releasePort(transaction, row.id);
         const { port, events } = await givePort(transaction, runtime, settings, row, refused);
         await addEvents(transaction, row.id, [
@@ -260,7 +283,6 @@ function notesOf({ platform }: Workshop, row: EnvironmentRow): string[] {
 
 async function retryOrFail(workshop: Workshop, row: EnvironmentRow, error: unknown): Promise<void> {
   const { database, logger, settings } = workshop;
-  if (!(await isOurs(database, row))) return;
   const cause = error instanceof Error ? error : new Error(String(error));
   if (!(cause instanceof RuntimeError) && !(cause instanceof BerthError)) {
     logger.error({ error: cause, environment: row.id }, 'working on an environment failed');

@@ -97,6 +97,18 @@ export async function isOurs(session: Session, row: EnvironmentRow): Promise<boo
   return found !== undefined;
 }
 
+/** Whether another server had the row since this one took it, and it was to be deleted. */
+export async function wasTakenAndDeleted(session: Session, row: EnvironmentRow): Promise<boolean> {
+  const found = await session
+    .selectFrom('environments')
+    .select('id')
+    .where('id', '=', row.id)
+    .where('wanted', '=', 'deleted')
+    .where('lease_owner', 'is distinct from', row.lease_owner)
+    .executeTakeFirst();
+  return found !== undefined;
+}
+
 /**
  * Ends the work on a row, if nobody has asked for something else meanwhile.
  *
