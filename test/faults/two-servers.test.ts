@@ -186,9 +186,9 @@ describe('two servers', { skip: skipWithoutDocker || postgres?.skip }, () => {
     // It answers, so it runs again; what it had begun it would go on with now.
     await working.call('GET', routes.ready);
     await pause(2000);
-    assert.deepEqual(
-      (await idle.things()).filter((thing) => thing.includes(made)),
-      [],
+    await eventually(
+      async () => (await idle.things()).filter((thing) => thing.includes(made)),
+      (left) => left.length === 0,
     );
     await working.kill();
     assert.ok(await working.up(), working.log.slice(-2000));
