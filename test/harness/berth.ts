@@ -267,19 +267,34 @@ export class TestBerth {
   /** Ends the server and removes everything that it made. */
   async remove(): Promise<void> {
     await this.kill('SIGKILL');
-    if (this.#installationId !== null) await removeInstallation(this.#installationId, this.docker);
-    rmSync(this.dataDir, { recursive: true, force: true });
+    try {
+      if (this.#installationId !== null) await removeInstallation(this.#installationId, this.docker);
+    } finally {
+      rmSync(this.dataDir, { recursive: true, force: true });
+    }
   }
 }
 
 async function removeInstallation(installationId: string, engine: Docker = docker): Promise<void> {
   const filters = { label: [`berth.installation=${installationId}`] };
-  const containers = await engine.listContainers({ all: true, filters });
-  await Promise.all(containers.map(({ Id }) => engine.getContainer(Id).remove({ force: true, v: true })));
-  const { Volumes } = await engine.listVolumes({ filters });
-  await Promise.all(Volumes.map(({ Name }) => engine.getVolume(Name).remove()));
   const networks = await engine.listNetworks({ filters });
-  await Promise.all(networks.map(({ Id }) => engine.getNetwork(Id).remove()));
+  // Again and again: the engine may just be finishing what the killed server had asked it for.
+  const removeAll = async () => {
+    const containers = await engine.listContainers({ all: true, filters });
+    await Promise.all(containers.map(({ Id }) => engine.getContainer(Id).remove({ force: true, v: true })));
+    const { Volumes } = await engine.listVolumes({ filters });
+    await Promise.all(Volumes.map(({ Name }) => engine.getVolume(Name).remove()));
+    const left = await engine.listNetworks({ filters });
+    await Promise.all(left.map(({ Id }) => engine.getNetwork(Id).remove()));
+    return containers.length + Volumes.length + left.length === 0;
+  };
+  for (const deadline = Date.now() + 10_000; ; await pause(100)) {
+    try {
+      if (await removeAll()) break;
+    } catch (error) {
+      if (Date.now() > deadline) throw error;
+    }
+  }
   // The guard leaves its table in force when it is killed.
   if (engine === docker && networks.length > 0)
     spawnSync('nft', ['delete', 'table', 'inet', `berth_${installationId.slice(0, 8)}`]);

@@ -72,6 +72,13 @@ declare module 'fastify' {
 /** Set on the sockets that came through the Unix socket in the data folder. */
 export const localSockets = new WeakSet<object>();
 
+/** For the documentation's page. Not "upgrade-insecure-requests": Berth may be reached by plain HTTP in a closed network. */
+const documentationPolicy =
+  "default-src 'self'; base-uri 'self'; img-src 'self' data:; object-src 'none'; script-src 'self'; style-src 'self'; frame-ancestors 'none'";
+
+const wordMark =
+  '<svg xmlns="http://www.w3.org/2000/svg" width="120" height="40"><text x="4" y="29" font-family="sans-serif" font-size="26" font-weight="600" fill="#fff">Berth</text></svg>';
+
 const largestBodyBytes = 1024 * 1024;
 
 export async function makeApp(services: Services): Promise<App> {
@@ -141,7 +148,8 @@ export async function makeApp(services: Services): Promise<App> {
   });
   await app.register(fastifySwaggerUi, {
     routePrefix: routes.docs,
-    staticCSP: true,
+    staticCSP: documentationPolicy,
+    logo: { type: 'image/svg+xml', content: Buffer.from(wordMark) },
     theme: { title: 'Berth' },
   });
 
