@@ -208,7 +208,9 @@ describe('the environment image', { skip: reachable ? false : 'Docker is not rea
     const cacheDir = join(tmpdir(), 'berth-image-cache');
     image = (await ensureEnvironmentImage({ docker, cacheDir, onProgress: () => undefined })).reference;
     const network = await docker.getNetwork('bridge').inspect();
-    bridgeAddress = network.IPAM?.Config?.[0]?.['Gateway'] ?? '';
+    // Some engines do not name the gateway of their default bridge.
+    const bridge = network.IPAM?.Config?.[0] as { Gateway?: string; Subnet?: string } | undefined;
+    bridgeAddress = bridge?.Gateway ?? bridge?.Subnet ?? '';
     for (const name of ['host', 'user', 'spare', 'ca', 'stranger']) makeKey(name);
     makeCertifiedKey('certified', 'ca', environment);
     makeCertifiedKey('misdirected', 'ca', 'other-9xyz');
