@@ -201,6 +201,32 @@ describe('the Docker engine', { skip: skipWithoutDocker || engineIsMissing() }, 
     );
   });
 
+  it('killed so that a dead container goes on answering at an address has the environment moved away', async () => {
+    const id = await create('misled');
+    await berth.until(id, 'running');
+    const container = engine.docker.getContainer(id);
+    const endpoint = async () => Object.values((await container.inspect()).NetworkSettings.Networks)[0];
+    const before = await endpoint();
+    const { IPAMConfig, MacAddress } = before as {
+      IPAMConfig?: { IPv4Address?: string };
+      MacAddress: string;
+    };
+    const address = IPAMConfig?.IPv4Address;
+    await act(id, routes.environmentStop);
+    await berth.until(id, 'stopped');
+    // What such an engine leaves: a namespace of a container that it forgot, with its address, on the bridge.
+    await engine.run(`ip netns add dead
+ip link add dead0 type veth peer name eth0 netns dead address ${MacAddress}
+ip link set dead0 master berth-${berth.installationId.slice(0, 8)} up
+ip -n dead addr add ${address}/16 dev eth0
+ip -n dead link set eth0 up`);
+    await act(id, routes.environmentStart);
+    await settled();
+    assert.notEqual((await endpoint())?.IPAddress, address);
+    await mustLogIn(id);
+    await engine.run('ip link del dead0; ip netns del dead');
+  });
+
   async function inside(id: string, command: string): Promise<string> {
     const container = engine.docker.getContainer(id);
     const run = await container.exec({ Cmd: ['bash', '-c', command], AttachStdout: true });

@@ -10,7 +10,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import Docker from 'dockerode';
 import { docker as machineDocker } from '../harness/berth.ts';
-import { eventually } from '../harness/ssh.ts';
+import { eventually, execute } from '../harness/ssh.ts';
 
 const namespaces = ['--net', '--mount', '--pid', '--fork', '--mount-proc', '--kill-child'];
 
@@ -71,11 +71,21 @@ export class TestEngine {
     return ['nsenter', '--target', String(this.#init), '--net', '--'];
   }
 
+  /** Runs a script of bash as root in all of the engine's namespaces. @throws Error with what it printed */
+  async run(script: string): Promise<void> {
+    const { code, stderr } = await execute('nsenter', [...this.#namespaces, 'bash', '-ec', script]);
+    if (code !== 0) throw new Error(`${script}: ${stderr}`);
+  }
+
+  get #namespaces(): string[] {
+    return ['--target', String(this.#init), '--net', '--mount', '--pid', '--'];
+  }
+
   /** Starts the engine and waits until it answers. */
   async up(): Promise<void> {
     const at = (name: string) => join(this.#folder, name);
     const engine = spawn('nsenter', [
-      ...['--target', String(this.#init), '--net', '--mount', '--pid', '--', 'dockerd'],
+      ...[...this.#namespaces, 'dockerd'],
       ...['--data-root', at('data'), '--exec-root', at('exec'), '--pidfile', at('dockerd.pid')],
       ...['--host', `unix://${this.socket}`, '--log-level', 'warn'],
     ]);

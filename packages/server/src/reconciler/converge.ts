@@ -124,7 +124,8 @@ const converged = {
     await begin(workshop, row, 'container', 'Starting its container.');
     workload = await runOnFreePort(workshop, row, spec);
     await begin(workshop, row, 'handshake', 'Waiting for its sshd to answer.');
-    workload = await waitForSsh(runtime, row.id, workload, hostKeyPublic, deadline, signal);
+    const onMove = (message: string) => addEvents(database, row.id, [{ kind: 'retry', message }]);
+    workload = await waitForSsh(runtime, row.id, workload, hostKeyPublic, onMove, deadline, signal);
 
     const notes = notesOf(workshop, row);
     const since = drifted ? began : row.status_since.getTime();

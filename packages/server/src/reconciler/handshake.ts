@@ -1,5 +1,8 @@
 /**
  * Waits until an environment's sshd has answered a real SSH handshake with the environment's own host key.
+ *
+ * What answers at a container's address need not be that container: an engine that was killed may have left the
+ * address to a dead one. Hence the host key is checked, and an address that does not lead to it is changed.
  */
 import { setTimeout as pause } from 'node:timers/promises';
 import { ProbeError, parsePublicKey, probe } from '@berth/ssh';
@@ -13,10 +16,13 @@ const eagerForMs = 500;
 const longestPauseMs = 250;
 /** Looking at the container costs the engine more than a refused connection costs the kernel. */
 const lookPauseMs = 300;
+/** A container that runs and does not answer for so long is given another address, then after twice the time again. */
+const firstPatienceMs = 3000;
 /** The runtime waits longer and longer before it starts again what ends again and again; that is not waited for. */
 const longestRestartPauseMs = 2000;
 
 /**
+ * @param onMove told before the environment is given another address
  * @param deadline milliseconds since the epoch
  * @returns the workload whose sshd answered
  * @throws RuntimeError when the container ends, or the time is up; the signal's reason when it is aborted
@@ -26,6 +32,7 @@ export async function waitForSsh(
   id: string,
   started: ObservedWorkload,
   hostKeyPublic: string,
+  onMove: (message: string) => Promise<void>,
   deadline: number,
   signal: AbortSignal,
 ): Promise<ObservedWorkload> {
@@ -35,6 +42,7 @@ export async function waitForSsh(
   let pauseMs = eagerPauseMs;
   let lastFault = 'it has no address yet';
   let lookedAt = began;
+  let patienceMs = firstPatienceMs;
   for (;;) {
     signal.throwIfAborted();
     if (workload?.address) {
@@ -44,7 +52,7 @@ export async function waitForSsh(
       } catch (error) {
         signal.throwIfAborted();
         if (!(error instanceof ProbeError)) throw error;
-        lastFault = error.message;
+        lastFault = error.message.replace(/\.$/, '');
       }
     }
     const lookIsDue = Date.now() - lookedAt > lookPauseMs;
@@ -64,13 +72,22 @@ export async function waitForSsh(
     if (Date.now() > deadline) {
       throw new RuntimeError(
         'refused',
-        `Its sshd did not answer in time: ${lastFault.replace(/\.$/, '')}.`,
+        `Its sshd did not answer in time: ${lastFault}.`,
         'Look at its log, then start it again.',
       );
+    }
+    if (workload?.state === 'running' && Date.now() - began > patienceMs) {
+      patienceMs *= 2;
+      await onMove(`${capitalized(lastFault)}; it runs, so it is given another address.`);
+      workload = await runtime.moveAddress(id);
     }
     await pause(pauseMs, undefined, { signal });
     if (Date.now() - began > eagerForMs) pauseMs = Math.min(pauseMs * 1.5, longestPauseMs);
   }
+}
+
+function capitalized(text: string): string {
+  return text.charAt(0).toUpperCase() + text.slice(1);
 }
 
 async function endedEarly(

@@ -146,6 +146,21 @@ describe('the reconciler', { concurrency: true }, () => {
         await nothingLeft(id);
       });
 
+      test('gives what runs another address when somebody else answers at its own', async () => {
+        await plane.startReconciler();
+        const id = await running();
+        await stopEnvironment(plane.services, plane.admin, id);
+        await plane.until(id, 'stopped');
+        plane.runtime.misled.add(id);
+        await startEnvironment(plane.services, plane.admin, id);
+        await plane.until(id, 'running');
+        assert.deepEqual(
+          plane.runtime.calls.filter((call) => call.startsWith('moveAddress')),
+          [`moveAddress ${id}`],
+        );
+        assert.match((await plane.timeline(id)).join('\n'), /given another address/);
+      });
+
       test('starts what failed, with a port again', async () => {
         plane.runtime.failOn('run', refused);
         await plane.startReconciler();

@@ -12,6 +12,7 @@
  * | `ensureStorage`   | PersistentVolumeClaims                                 | named volumes                       |
  * | `writeSecrets`    | Secret, then an annotation on the pod                  | folder of files, bind-mounted       |
  * | `run`             | StatefulSet with one replica, NodePort Service         | container with a published port     |
+ * | `moveAddress`     | pod deleted: the next one has another address          | connected anew to the network       |
  * | `stop`            | replicas: 0                                            | stopped container                   |
  * | `removeWorkload`  | StatefulSet, Service and Secret deleted                | container and secrets folder removed |
  * | `removeStorage`   | PersistentVolumeClaims deleted                         | named volumes removed               |
@@ -100,6 +101,8 @@ export interface Runtime {
    * where the runtime can; a running one is left as it is, since a change holds from the next start.
    */
   run(spec: WorkloadSpec): Promise<ObservedWorkload>;
+  /** Gives a workload that runs another address in place of one that does not lead to it. */
+  moveAddress(id: string): Promise<ObservedWorkload | null>;
   stop(id: string, graceSeconds: number): Promise<void>;
   removeWorkload(id: string, graceSeconds: number): Promise<void>;
   removeStorage(id: string, createdAt: Date): Promise<void>;

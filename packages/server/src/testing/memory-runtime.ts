@@ -25,6 +25,7 @@ type Call =
   | 'ensureStorage'
   | 'writeSecrets'
   | 'run'
+  | 'moveAddress'
   | 'stop'
   | 'removeWorkload'
   | 'removeStorage'
@@ -60,6 +61,8 @@ export class MemoryRuntime implements Runtime {
   storageEnforced = true;
   /** sshd of a workload that runs answers nobody. */
   silent = false;
+  /** Environments at whose address somebody else answers, until they are given another. */
+  readonly misled = new Set<string>();
   readonly #faults = new Map<Call, { error: () => Error; left: number }>();
   readonly #gates = new Map<Call, { enter(): void; opened: Promise<void> }>();
   readonly #busy = new Map<string, Call>();
@@ -147,6 +150,14 @@ export class MemoryRuntime implements Runtime {
       const workload = { spec, peer, exitCode: null, runId: `run-${(this.#runs += 1)}`, restarts: 0 };
       this.workloads.set(spec.id, workload);
       return this.#show(workload);
+    });
+  }
+
+  moveAddress(id: string): Promise<ObservedWorkload | null> {
+    return this.#call('moveAddress', id, () => {
+      this.misled.delete(id);
+      const workload = this.workloads.get(id);
+      return workload ? this.#show(workload) : null;
     });
   }
 
@@ -241,10 +252,11 @@ export class MemoryRuntime implements Runtime {
     }
   }
 
-  #show({ peer, exitCode, runId, restarts }: Workload): ObservedWorkload {
+  #show({ spec, peer, exitCode, runId, restarts }: Workload): ObservedWorkload {
     return {
       state: peer ? 'running' : 'stopped',
-      address: peer ? { host: peer.host, port: peer.port } : null,
+      // Port 9 is discard's, and nobody listens there.
+      address: peer ? { host: peer.host, port: this.misled.has(spec.id) ? 9 : peer.port } : null,
       exitCode,
       outOfMemory: false,
       runId,

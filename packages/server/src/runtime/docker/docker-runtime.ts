@@ -24,7 +24,7 @@ import type {
 } from '../runtime.ts';
 import { engineMessage, hasStatus, runtimeError } from './errors.ts';
 import { containerLog } from './log.ts';
-import { ensureGuard, ensureNetwork } from './network.ts';
+import { ensureGuard, ensureNetwork, randomAddress } from './network.ts';
 import type { Network } from './network.ts';
 import { watchEvents } from './watch.ts';
 
@@ -192,13 +192,18 @@ export class DockerRuntime implements Runtime {
         if (found.Config.Labels[specLabel] !== options.Labels?.[specLabel]) await this.#remove(spec.id);
       }
       if (found === null || found.Config.Labels[specLabel] !== options.Labels?.[specLabel]) {
-        await this.#docker.createContainer(options);
+        await this.#create(options, network);
       }
       await container.start().catch(async (error: unknown) => {
         if (hasStatus(error, 304)) return;
-        if (!isLeftover(error)) throw error;
-        await this.#remove(spec.id);
-        await this.#docker.createContainer(options);
+        if (isAddressTaken(error)) {
+          await this.#connectAnew(spec.id, network);
+        } else if (isLeftover(error)) {
+          await this.#remove(spec.id);
+          await this.#create(options, network);
+        } else {
+          throw error;
+        }
         await container.start();
       });
       const started = await container.inspect();
@@ -206,6 +211,35 @@ export class DockerRuntime implements Runtime {
     } catch (error) {
       throw runtimeError(error, 'starting its container');
     }
+  }
+
+  async moveAddress(id: string): Promise<ObservedWorkload | null> {
+    const { network } = await this.#prepared();
+    try {
+      const found = await this.#inspect(id);
+      if (found === null || !this.#isOurs(found.Config.Labels, id)) return null;
+      await this.#connectAnew(id, network);
+    } catch (error) {
+      throw runtimeError(error, 'giving it another address');
+    }
+    return this.observe(id);
+  }
+
+  async #create(options: Docker.ContainerCreateOptions, network: Network): Promise<void> {
+    const endpoint = { IPAMConfig: { IPv4Address: randomAddress(network) } };
+    await this.#docker.createContainer({
+      ...options,
+      NetworkingConfig: { EndpointsConfig: { [network.name]: endpoint } },
+    });
+  }
+
+  /** Killed in between, it runs without an address, which is seen at the next look and mended in the same way. */
+  async #connectAnew(id: string, { name, subnet }: Network): Promise<void> {
+    const network = this.#docker.getNetwork(name);
+    const found = await this.#inspect(id);
+    if (found?.NetworkSettings.Networks[name]) await network.disconnect({ Container: id, Force: true });
+    const endpoint = { IPAMConfig: { IPv4Address: randomAddress({ subnet }) } };
+    await network.connect({ Container: id, EndpointConfig: endpoint });
   }
 
   async stop(id: string, graceSeconds: number): Promise<void> {
@@ -463,6 +497,11 @@ function isHalfMade(volume: Docker.VolumeInspectInfo & { CreatedAt?: string }, c
  */
 function isLeftover(error: unknown): boolean {
   return hasStatus(error, 500) && /\b(id already in use|already exists)$/.test(engineMessage(error));
+}
+
+/** The address of a stopped container is free for others; not to be confused with a port that is in use. */
+function isAddressTaken(error: unknown): boolean {
+  return /^address already in use$/i.test(engineMessage(error));
 }
 
 function ignoring(...statuses: number[]): (error: unknown) => void {

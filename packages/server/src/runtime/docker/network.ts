@@ -7,7 +7,7 @@
  * not the host, not another environment, not a metadata address. It comes back with Docker, before Berth does, and
  * puts the table back when a firewall tool has flushed or changed it. Nobody else's tables are touched.
  */
-import { createHash } from 'node:crypto';
+import { createHash, randomInt } from 'node:crypto';
 import type Docker from 'dockerode';
 import { RuntimeError } from '../runtime.ts';
 import { hasStatus } from './errors.ts';
@@ -20,6 +20,8 @@ const guardLabel = 'berth.guard';
 
 export interface Network {
   name: string;
+  /** IPv4, such as `172.18.0.0/16`. */
+  subnet: string;
   /** The bridge's own address: where the host's connections into containers come from. */
   gateway: string;
 }
@@ -43,6 +45,8 @@ export async function ensureNetwork(docker: Docker, installationId: string): Pro
         Driver: 'bridge',
         CheckDuplicate: true,
         EnableIPv6: false,
+        // Addresses can be chosen only in a subnet that was named.
+        IPAM: { Config: [{ Subnet: await freeSubnet(docker, installationId) }] },
         Labels: { [installationLabel]: installationId },
         Options: {
           'com.docker.network.bridge.name': name,
@@ -61,14 +65,52 @@ export async function ensureNetwork(docker: Docker, installationId: string): Pro
       `Remove it with "docker network rm ${name}" if nothing uses it.`,
     );
   }
-  const gateway = found.IPAM?.Config?.[0]?.Gateway;
-  if (gateway === undefined)
+  const { Subnet: subnet, Gateway: gateway } = found.IPAM?.Config?.[0] ?? {};
+  if (subnet === undefined) {
     throw new RuntimeError(
       'other',
-      `The Docker network ${name} has no gateway.`,
+      `The Docker network ${name} has no subnet.`,
       `Remove it with "docker network rm ${name}".`,
     );
-  return { name, gateway };
+  }
+  return { name, subnet, gateway: gateway?.split('/')[0] ?? addressAt(subnet, 1) };
+}
+
+/** The engine knows its pools and the host's routes: what it gives a network that is removed again is free. */
+async function freeSubnet(docker: Docker, installationId: string): Promise<string> {
+  const Name = `${networkName(installationId)}-trial`;
+  const labels = { [installationLabel]: installationId };
+  await docker
+    .getNetwork(Name)
+    .remove()
+    .catch(() => undefined);
+  const trial = await docker.createNetwork({ Name, Driver: 'bridge', Labels: labels });
+  const { IPAM } = await trial.inspect();
+  await trial.remove();
+  const subnet = IPAM?.Config?.[0]?.Subnet;
+  if (subnet === undefined) {
+    throw new RuntimeError(
+      'other',
+      'Docker gives a new network no subnet.',
+      'Look at "default-address-pools" in its daemon.json.',
+    );
+  }
+  return subnet;
+}
+
+/**
+ * Chosen at random: an engine that was killed while it started a container may leave a network namespace behind which
+ * answers at that container's address until the host starts anew, and the engine would give that address again.
+ */
+export function randomAddress({ subnet }: Pick<Network, 'subnet'>): string {
+  const hosts = 2 ** (32 - Number(subnet.split('/')[1]));
+  // Not the network's own address, not the bridge's, not the broadcast address.
+  return addressAt(subnet, randomInt(2, hosts - 1));
+}
+
+function addressAt(subnet: string, offset: number): string {
+  const base = (subnet.split('/')[0] ?? '').split('.').reduce((sum, part) => sum * 256 + Number(part), 0);
+  return [24, 16, 8, 0].map((bits) => Math.floor((base + offset) / 2 ** bits) % 256).join('.');
 }
 
 function guardRules(installationId: string): string {
