@@ -3,11 +3,8 @@
  */
 import Type from 'typebox';
 import type { Static } from 'typebox';
-import { Timestamp, page } from './common.ts';
+import { NumericId, Timestamp, listQuery, nameForPeople, nullable, oneOf, page, slug } from './common.ts';
 import { exposures, ownPortModes, resourceBounds, statuses } from './vocabulary.ts';
-
-const oneOf = <T extends string>(values: readonly T[], options: object = {}) =>
-  Type.Unsafe<T>({ type: 'string', enum: [...values], ...options });
 
 /** The bounds of one environment's resources. */
 export const Resources = Type.Object(
@@ -20,34 +17,111 @@ export const Resources = Type.Object(
       description: 'GiB for each of the folders that last; enforced where the volume driver can',
     }),
   },
-  { $id: 'Resources', additionalProperties: false },
+  { additionalProperties: false },
 );
 export type Resources = Static<typeof Resources>;
 
 export const defaultResources: Resources = { cpu: 2, memory: 4, gpu: 0, storage: 20 };
 
-export const EnvironmentName = Type.String({
-  minLength: 1,
-  maxLength: 64,
-  pattern:
-    '^[^\\u0000-\\u001f\\u007f-\\u009f\\u061c\\u200b-\\u200f\\u2028-\\u202e\\u2066-\\u2069\\ufeff/\\\\]+$',
-  description: 'for people; 1 to 64 characters, no control characters, no slashes',
-});
+export const EnvironmentName = nameForPeople();
 
 /** Environment ids: a slug of the name and four characters. */
 export const EnvironmentId = Type.String({ pattern: '^[a-z0-9][a-z0-9-]{1,40}$', maxLength: 41 });
+
+const PartialResources = Type.Partial(Resources, { additionalProperties: false });
+
+/** Names as POSIX has them; `BERTH_*` is Berth's own. Values: no zero character. */
+export const EnvironmentVariables = Type.Record(
+  Type.String({ pattern: '^(?!BERTH_)[A-Za-z_][A-Za-z0-9_]{0,127}$' }),
+  Type.String({ maxLength: 8192, pattern: '^[^\\u0000]*$' }),
+  { maxProperties: 100, additionalProperties: false },
+);
 
 export const CreateEnvironment = Type.Object(
   {
     name: EnvironmentName,
     image: Type.Optional(Type.String({ minLength: 1, maxLength: 128, description: 'name in the catalogue' })),
-    resources: Type.Optional(Type.Partial(Resources, { additionalProperties: false })),
+    resources: Type.Optional(PartialResources),
+    datasets: Type.Optional(
+      Type.Array(slug('a data set'), {
+        maxItems: 32,
+        uniqueItems: true,
+        description: 'data sets, each mounted at /gemini/data-<name>',
+      }),
+    ),
+    env_vars: Type.Optional(EnvironmentVariables),
     own_port: Type.Optional(oneOf(ownPortModes, { description: 'default auto' })),
     sudo: Type.Optional(Type.Boolean({ description: 'default true' })),
+    customer_id: Type.Optional(
+      Type.Integer({
+        minimum: 1,
+        maximum: 2147483647,
+        description: 'for an administrator; default: your own',
+      }),
+    ),
+    adopt_storage: Type.Optional(
+      Type.String({
+        pattern: '^[a-z0-9][a-z0-9-]{1,40}$',
+        maxLength: 41,
+        description: "id of a deleted environment whose files were kept; they become this one's",
+      }),
+    ),
   },
   { $id: 'CreateEnvironment', additionalProperties: false },
 );
 export type CreateEnvironment = Static<typeof CreateEnvironment>;
+
+export const UpdateEnvironment = Type.Object(
+  {
+    name: Type.Optional(EnvironmentName),
+    resources: Type.Optional(PartialResources),
+    env_vars: Type.Optional(EnvironmentVariables),
+    datasets: Type.Optional(
+      Type.Array(slug('a data set'), { maxItems: 32, uniqueItems: true, description: 'all of them' }),
+    ),
+    sudo: Type.Optional(Type.Boolean()),
+  },
+  {
+    $id: 'UpdateEnvironment',
+    additionalProperties: false,
+    minProperties: 1,
+    description: 'all but the name take effect at the next start',
+  },
+);
+export type UpdateEnvironment = Static<typeof UpdateEnvironment>;
+
+export const StartEnvironment = Type.Object(
+  { resources: Type.Optional(PartialResources) },
+  {
+    $id: 'StartEnvironment',
+    additionalProperties: false,
+    description: 'resources for this run only, such as {"gpu": 0}; storage cannot differ from run to run',
+  },
+);
+export type StartEnvironment = Static<typeof StartEnvironment>;
+
+export const DeleteEnvironment = Type.Object(
+  {
+    keep_storage: Type.Optional(Type.Boolean({ default: false, description: 'keep its files for another' })),
+  },
+  { additionalProperties: false },
+);
+
+/** Files of a deleted environment that were kept. */
+export const KeptStorage = Type.Object(
+  {
+    env_id: EnvironmentId,
+    name: Type.String({ description: 'the name of the environment whose files they were' }),
+    customer_id: Type.Integer(),
+    storage: Type.Number({ description: 'GiB for each of the folders' }),
+    kept_since: Timestamp,
+  },
+  { $id: 'KeptStorage' },
+);
+export type KeptStorage = Static<typeof KeptStorage>;
+export const KeptStoragePage = page(KeptStorage, 'KeptStoragePage');
+export type KeptStoragePage = Static<typeof KeptStoragePage>;
+export const ListKeptStorage = listQuery({});
 
 export const Failure = Type.Object(
   {
@@ -65,6 +139,13 @@ const environmentFields = {
   customer_id: Type.Integer(),
   image: Type.String(),
   resources: Resources,
+  running_resources: nullable(Resources, {
+    description: 'what it runs with just now, where that differs; the others hold from the next start',
+  }),
+  datasets: Type.Array(Type.String()),
+  env_vars: Type.Array(Type.String(), {
+    description: "names only; GET on the environment's ssh shows no values either",
+  }),
   exposure: oneOf(exposures),
   own_port: oneOf(ownPortModes),
   sudo: Type.Boolean(),
@@ -78,7 +159,8 @@ const environmentFields = {
   ssh_username: Type.String(),
   jupyter_url: Type.String(),
   created_at: Timestamp,
-  started_at: Type.Union([Timestamp, Type.Null()]),
+  started_at: nullable(Timestamp),
+  password_expires_at: nullable(Timestamp, { description: 'when Berth replaces the password; null: never' }),
 };
 
 export const Environment = Type.Object(environmentFields, { $id: 'Environment' });
@@ -93,17 +175,22 @@ export type CreatedEnvironment = Static<typeof CreatedEnvironment>;
 export const EnvironmentPage = page(Environment, 'EnvironmentPage');
 export type EnvironmentPage = Static<typeof EnvironmentPage>;
 
-export const ListEnvironments = Type.Object(
-  {
-    limit: Type.Optional(Type.Integer({ minimum: 1, maximum: 1000, default: 100 })),
-    cursor: Type.Optional(Type.String({ maxLength: 200, description: 'next_cursor of the page before' })),
-    name: Type.Optional(
-      Type.String({ maxLength: 64, description: 'only the environment of this name or id' }),
+export const environmentSortKeys = ['created_at', 'name', 'status', 'started_at'] as const;
+export type EnvironmentSortKey = (typeof environmentSortKeys)[number];
+
+export const ListEnvironments = listQuery({
+  name: Type.Optional(Type.String({ maxLength: 64, description: 'only the environment of this name or id' })),
+  search: Type.Optional(Type.String({ maxLength: 64, description: 'part of the name or id, in any case' })),
+  status: Type.Optional(oneOf(statuses)),
+  image: Type.Optional(Type.String({ maxLength: 128 })),
+  customer_id: Type.Optional(NumericId),
+  sort: Type.Optional(
+    oneOf(
+      environmentSortKeys.flatMap((key) => [key, `-${key}`] as const),
+      { default: '-created_at', description: 'with "-" the greatest first' },
     ),
-    status: Type.Optional(oneOf(statuses)),
-  },
-  { additionalProperties: false },
-);
+  ),
+});
 export type ListEnvironments = Static<typeof ListEnvironments>;
 
 /** `GET /api/environments/:id/ssh`: everything a person needs to get in. */

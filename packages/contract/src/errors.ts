@@ -40,6 +40,11 @@ export const errorCatalogue = {
     title: 'There is no such thing',
     cure: 'Check the id; GET on the list shows what there is.',
   },
+  quota_exceeded: {
+    status: 403,
+    title: 'The customer may not use more',
+    cure: 'Stop or delete an environment, or ask an administrator for a higher limit.',
+  },
   name_taken: {
     status: 409,
     title: 'The name is in use',
@@ -55,6 +60,21 @@ export const errorCatalogue = {
     title: 'The key is there already',
     cure: 'Nothing to do: the key already opens the environments.',
   },
+  in_use: {
+    status: 409,
+    title: 'The thing is in use',
+    cure: 'Remove what uses it first; the answer names it.',
+  },
+  request_differs: {
+    status: 409,
+    title: 'The Idempotency-Key was used for another request',
+    cure: 'Use a new key for a new request.',
+  },
+  request_underway: {
+    status: 409,
+    title: 'The same request is being answered just now',
+    cure: 'Try again in a few seconds.',
+  },
   too_large: {
     status: 413,
     title: 'The request is too large',
@@ -69,6 +89,26 @@ export const errorCatalogue = {
     status: 422,
     title: 'This is not a public key that Berth takes',
     cure: 'Paste the one line of a .pub file, such as ~/.ssh/id_ed25519.pub.',
+  },
+  weak_password: {
+    status: 422,
+    title: 'The password does not keep to the policy',
+    cure: 'Choose one as the answer says.',
+  },
+  unknown_reference: {
+    status: 422,
+    title: 'The request names something that does not exist',
+    cure: 'Use one that the list shows.',
+  },
+  unusable_image: {
+    status: 422,
+    title: 'The image cannot be an environment',
+    cure: 'See what its check says, mend the image, and check it again.',
+  },
+  bad_backup: {
+    status: 422,
+    title: 'This is not a whole backup of Berth',
+    cure: 'Use another copy of the file, or an older backup.',
   },
   unknown_image: {
     status: 422,

@@ -8,3 +8,7 @@ export * from './ssh-key.ts';
 export * from './port.ts';
 export * from './account.ts';
 export * from './platform.ts';
+export * from './customer.ts';
+export * from './image.ts';
+export * from './dataset.ts';
+export * from './audit.ts';

@@ -6,6 +6,7 @@
  */
 
 const environment = '/api/environments/:id';
+const image = '/api/images/:name';
 
 /** Route templates as Fastify reads them. */
 export const routes = {
@@ -13,8 +14,28 @@ export const routes = {
   ready: '/readyz',
   openapi: '/api/openapi.json',
   docs: '/api/docs',
+  metrics: '/metrics',
   login: '/api/login',
+  session: '/api/session',
   whoami: '/api/whoami',
+  ownPassword: '/api/account/password',
+  deviceAuthorization: '/api/device/authorization',
+  deviceToken: '/api/device/token',
+  deviceApproval: '/api/device/approval',
+  devicePage: '/device',
+  customers: '/api/customers',
+  customer: '/api/customers/:id',
+  quotas: '/api/quotas',
+  quota: '/api/quotas/:id',
+  accounts: '/api/accounts',
+  account: '/api/accounts/:id',
+  tokens: '/api/tokens',
+  token: '/api/tokens/:id',
+  images: '/api/images',
+  image,
+  imageCheck: `${image}/check`,
+  datasets: '/api/datasets',
+  dataset: '/api/datasets/:name',
   environments: '/api/environments',
   environment,
   environmentStart: `${environment}/start`,
@@ -24,10 +45,16 @@ export const routes = {
   environmentResetPassword: `${environment}/ssh/reset-password`,
   environmentEvents: `${environment}/events`,
   environmentLogs: `${environment}/logs`,
+  keptStorage: '/api/storage',
+  keptStorageOf: '/api/storage/:id',
   sshKeys: '/api/ssh-keys',
   sshKey: '/api/ssh-keys/:id',
   ports: '/api/ports',
   platform: '/api/platform',
+  audit: '/api/audit',
+  backup: '/api/backup',
+  restore: '/api/restore',
+  rotateSecrets: '/api/secrets/rotate',
   jupyter: '/jupyter/:id',
 } as const;
 

@@ -1,7 +1,7 @@
 /** The port table: who held which port, from when to when. */
 import Type from 'typebox';
 import type { Static } from 'typebox';
-import { Timestamp, page } from './common.ts';
+import { NumericId, Timestamp, listQuery, nullable, oneOf, page } from './common.ts';
 
 export const PortMapping = Type.Object(
   {
@@ -12,7 +12,7 @@ export const PortMapping = Type.Object(
     customer_id: Type.Integer(),
     status: Type.Unsafe<'active' | 'released'>({ type: 'string', enum: ['active', 'released'] }),
     allocated_at: Timestamp,
-    released_at: Type.Union([Timestamp, Type.Null()]),
+    released_at: nullable(Timestamp),
   },
   { $id: 'PortMapping' },
 );
@@ -21,14 +21,10 @@ export type PortMapping = Static<typeof PortMapping>;
 export const PortPage = page(PortMapping, 'PortPage');
 export type PortPage = Static<typeof PortPage>;
 
-export const ListPorts = Type.Object(
-  {
-    limit: Type.Optional(Type.Integer({ minimum: 1, maximum: 1000, default: 200 })),
-    cursor: Type.Optional(Type.String({ pattern: '^[0-9]{1,15}$', maxLength: 15 })),
-    status: Type.Optional(
-      Type.Unsafe<'active' | 'released'>({ type: 'string', enum: ['active', 'released'] }),
-    ),
-  },
-  { additionalProperties: false },
-);
+export const ListPorts = listQuery({
+  status: Type.Optional(oneOf(['active', 'released'])),
+  port: Type.Optional(Type.Integer({ minimum: 1, maximum: 65535, description: 'the history of this port' })),
+  env_id: Type.Optional(Type.String({ maxLength: 41 })),
+  customer_id: Type.Optional(NumericId),
+});
 export type ListPorts = Static<typeof ListPorts>;

@@ -1,16 +1,11 @@
 /** Public keys that open the environments of their customer. */
 import Type from 'typebox';
 import type { Static } from 'typebox';
-import { Timestamp, page } from './common.ts';
+import { Timestamp, listQuery, nameForPeople, nullable, page } from './common.ts';
 
 export const AddSshKey = Type.Object(
   {
-    name: Type.String({
-      minLength: 1,
-      maxLength: 64,
-      pattern: '^[^\\u0000-\\u001f\\u007f-\\u009f\\u2028-\\u202e]+$',
-      description: 'for people, such as "My Laptop"',
-    }),
+    name: nameForPeople('for people, such as "My Laptop"'),
     public_key: Type.String({ minLength: 1, maxLength: 16384, description: 'the one line of a .pub file' }),
   },
   { $id: 'AddSshKey', additionalProperties: false },
@@ -25,6 +20,7 @@ export const SshKey = Type.Object(
     fingerprint: Type.String({ description: 'as ssh-keygen -l shows it' }),
     public_key: Type.String(),
     created_at: Timestamp,
+    last_used_at: nullable(Timestamp, { description: 'when it last opened an environment' }),
   },
   { $id: 'SshKey' },
 );
@@ -32,3 +28,5 @@ export type SshKey = Static<typeof SshKey>;
 
 export const SshKeyPage = page(SshKey, 'SshKeyPage');
 export type SshKeyPage = Static<typeof SshKeyPage>;
+
+export const ListSshKeys = listQuery({});

@@ -36,3 +36,12 @@ export const resourceBounds = {
   gpu: { minimum: 0, maximum: 64 },
   storage: { minimum: 0.1, maximum: 1048576 },
 } as const;
+
+export const roles = ['admin', 'member'] as const;
+export type Role = (typeof roles)[number];
+
+/** read: GET; write: all that the role may do with environments and keys; admin: administration. */
+export const scopes = ['read', 'write', 'admin'] as const;
+export type Scope = (typeof scopes)[number];
+
+export const quotaLimits = ['environments', 'cpu', 'memory', 'gpu', 'storage'] as const;

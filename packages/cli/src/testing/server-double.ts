@@ -115,6 +115,9 @@ export function makeEnvironment(
     customer_id: 1,
     image: 'default',
     resources: { cpu: 2, memory: 4, gpu: 0, storage: 20 },
+    running_resources: null,
+    datasets: [],
+    env_vars: [],
     exposure: 'direct',
     own_port: 'auto',
     sudo: true,
@@ -129,6 +132,7 @@ export function makeEnvironment(
     jupyter_url: `http://127.0.0.1:8080/jupyter/${name}-7f3k`,
     created_at: '2026-02-03T04:05:06.000Z',
     started_at: null,
+    password_expires_at: null,
     ...fields,
   };
 }

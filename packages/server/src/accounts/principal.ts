@@ -1,7 +1,11 @@
 /** Who is asking, and what of others' it may see. */
-import type { Role } from '@berth/contract';
+import type { Role, Scope } from '@berth/contract';
 
 export interface Principal {
+  /** The token or session that asks; null: the socket in the data folder. */
+  tokenId: number | null;
+  /** What that token may do, within what its account's role may. */
+  scopes: readonly Scope[];
   accountId: number;
   account: string;
   role: Role;

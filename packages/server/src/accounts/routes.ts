@@ -22,8 +22,15 @@ export function accountRoutes(app: App, { database }: Services): void {
     routes.whoami,
     { schema: { summary: 'Who is asking', tags: ['accounts'], response: { 200: Whoami } } },
     (request) => {
-      const { account, role, customerId, customer } = request.principal;
-      return { account, role, customer_id: customerId, customer };
+      const { account, accountId, role, customerId, customer, scopes } = request.principal;
+      return {
+        account,
+        account_id: accountId,
+        role,
+        customer_id: customerId,
+        customer,
+        scopes: [...scopes],
+      };
     },
   );
 }

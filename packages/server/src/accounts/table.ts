@@ -1,9 +1,10 @@
 /** Queries on accounts and tokens. */
+import { scopes } from '@berth/contract';
 import { sql } from 'kysely';
 import type { Session } from '../database/database.ts';
 import type { Principal } from './principal.ts';
 
-const principals = (session: Session) =>
+const accounts = (session: Session) =>
   session
     .selectFrom('accounts')
     .innerJoin('customers', 'customers.id', 'accounts.customer_id')
@@ -16,21 +17,23 @@ const principals = (session: Session) =>
     ]);
 
 export async function principalOfToken(session: Session, hash: Buffer): Promise<Principal | undefined> {
-  return principals(session)
+  return accounts(session)
     .innerJoin('tokens', 'tokens.account_id', 'accounts.id')
+    .select(['tokens.id as tokenId', 'tokens.scopes as scopes'])
     .where('tokens.hash', '=', hash)
     .where((e) => e.or([e('tokens.expires_at', 'is', null), e('tokens.expires_at', '>', sql<Date>`now()`)]))
     .executeTakeFirst();
 }
 
 export async function principalOfAccount(session: Session, name: string): Promise<Principal | undefined> {
-  return principals(session).where('accounts.name', '=', name).executeTakeFirst();
+  const account = await accounts(session).where('accounts.name', '=', name).executeTakeFirst();
+  return account && { ...account, tokenId: null, scopes };
 }
 
 export async function passwordHashOf(
   session: Session,
   name: string,
-): Promise<{ id: number; password_hash: string } | undefined> {
+): Promise<{ id: number; password_hash: string | null } | undefined> {
   return session
     .selectFrom('accounts')
     .select(['id', 'password_hash'])

@@ -64,6 +64,7 @@ for (const on of databases) {
             own_port: 'auto',
             sudo: true,
             username: 'developer',
+            storage_id: 'demo-7f3k',
             wanted: 'running',
             status: 'creating',
           })

@@ -1,10 +1,26 @@
 /** The tables, as Kysely sees them. What each is for stands in the migrations. */
-import type { EnvironmentEvent, Exposure, OwnPortMode, Role, Status } from '@berth/contract';
+import type {
+  AuditOutcome,
+  DatasetKind,
+  EnvironmentEvent,
+  Exposure,
+  ImageCheck,
+  OwnPortMode,
+  Resources,
+  Role,
+  Scope,
+  Status,
+  TokenKind,
+} from '@berth/contract';
 import type { ColumnType, Generated, Insertable, Selectable } from 'kysely';
 
 /** Read as Date, written as Date; the database's clock gives the default. */
 type Stamp = ColumnType<Date, Date | undefined, Date>;
 type NullableStamp = ColumnType<Date | null, Date | null | undefined, Date | null>;
+
+/** Read as parsed JSON, written as its text. */
+type Json<T> = ColumnType<T, string | undefined, string>;
+type NullableJson<T> = ColumnType<T | null, string | null | undefined, string | null>;
 
 interface InstallationTable {
   id: string;
@@ -18,6 +34,17 @@ interface CustomersTable {
   id: Generated<number>;
   name: string;
   created_at: Stamp;
+  deleted_at: NullableStamp;
+}
+
+/** null: no limit. */
+interface QuotasTable {
+  customer_id: number;
+  environments: number | null;
+  cpu: number | null;
+  memory: number | null;
+  gpu: number | null;
+  storage: number | null;
 }
 
 interface AccountsTable {
@@ -25,8 +52,11 @@ interface AccountsTable {
   customer_id: number;
   name: string;
   role: Role;
-  password_hash: string;
+  /** null: only its tokens get in. */
+  password_hash: string | null;
+  password_changed_at: Stamp;
   created_at: Stamp;
+  last_login_at: NullableStamp;
 }
 
 interface TokensTable {
@@ -35,11 +65,45 @@ interface TokensTable {
   hash: Buffer;
   created_at: Stamp;
   expires_at: NullableStamp;
+  kind: Generated<TokenKind>;
+  name: Generated<string>;
+  scopes: Generated<Scope[]>;
+  /** The beginning of the token, to know it again. */
+  hint: Generated<string>;
+  last_used_at: NullableStamp;
+}
+
+/** RFC 8628. */
+interface DeviceLoginsTable {
+  device_code_hash: Buffer;
+  user_code: string;
+  name: string;
+  source: string | null;
+  /** Who approved it; null: nobody yet. */
+  account_id: number | null;
+  created_at: Stamp;
+  expires_at: Stamp;
+  asked_at: NullableStamp;
 }
 
 interface ImagesTable {
   name: string;
   reference: string;
+  created_at: Stamp;
+  description: Generated<string>;
+  default_resources: Json<Partial<Resources>>;
+  /** Who may use it; null: all. */
+  customers: number[] | null;
+  last_check: NullableJson<ImageCheck>;
+}
+
+interface DatasetsTable {
+  name: string;
+  kind: DatasetKind;
+  source: string;
+  read_only: boolean;
+  description: Generated<string>;
+  customers: number[] | null;
   created_at: Stamp;
 }
 
@@ -80,6 +144,20 @@ export interface EnvironmentsTable {
   attempts: Generated<number>;
   lease_owner: string | null;
   lease_until: NullableStamp;
+  datasets: Generated<string[]>;
+  /** Sealed JSON; purpose `env-vars:<env_id>`. */
+  env_vars: string | null;
+  env_var_names: Generated<string[]>;
+  /** Whose volumes it uses: its own id, or that of the deleted environment whose files it adopted. */
+  storage_id: string;
+  /** Set on a deleted environment whose files are kept for another. */
+  storage_kept_since: NullableStamp;
+  /** While it is being deleted: whether its files stay. */
+  keep_storage: Generated<boolean>;
+  /** Other resources for this run only. */
+  run_resources: NullableJson<Resources>;
+  /** What its last started run has. */
+  running_resources: NullableJson<Resources>;
 }
 
 interface PortMappingsTable {
@@ -102,6 +180,8 @@ interface CredentialsTable {
   /** Sealed; purpose `host-key:<env_id>`. */
   host_key: string;
   host_key_public: string;
+  /** When its owner was told that the password will be replaced. */
+  password_notice_at: NullableStamp;
 }
 
 interface SshKeysTable {
@@ -113,6 +193,7 @@ interface SshKeysTable {
   fingerprint: string;
   public_key: string;
   created_at: Stamp;
+  last_used_at: NullableStamp;
 }
 
 interface EventsTable {
@@ -125,17 +206,46 @@ interface EventsTable {
   status: Status | null;
 }
 
+/** A request with `Idempotency-Key` and its answer. */
+interface RepeatableRequestsTable {
+  account_id: number;
+  key: string;
+  request_hash: Buffer;
+  /** null while it is being answered. */
+  status: number | null;
+  /** Sealed JSON; purpose `answer:<account_id>:<key>`. */
+  answer: string | null;
+  created_at: Stamp;
+}
+
+interface AuditTable {
+  id: Generated<number>;
+  at: Stamp;
+  action: string;
+  outcome: AuditOutcome;
+  account: string | null;
+  customer_id: number | null;
+  source: string | null;
+  target: string | null;
+  detail: Json<Record<string, unknown>>;
+}
+
 export interface Tables {
   installation: InstallationTable;
   customers: CustomersTable;
+  quotas: QuotasTable;
   accounts: AccountsTable;
   tokens: TokensTable;
+  device_logins: DeviceLoginsTable;
   images: ImagesTable;
+  datasets: DatasetsTable;
   environments: EnvironmentsTable;
   port_mappings: PortMappingsTable;
   ssh_credentials: CredentialsTable;
   ssh_keys: SshKeysTable;
   environment_events: EventsTable;
+  repeatable_requests: RepeatableRequestsTable;
+  audit: AuditTable;
 }
 
 export type EnvironmentRow = Selectable<EnvironmentsTable>;
@@ -143,4 +253,6 @@ export type NewEnvironmentRow = Insertable<EnvironmentsTable>;
 export type CredentialsRow = Selectable<CredentialsTable>;
 export type SshKeyRow = Selectable<SshKeysTable>;
 export type EventRow = Selectable<EventsTable>;
+export type ImageRow = Selectable<ImagesTable>;
+export type DatasetRow = Selectable<DatasetsTable>;
 export type PortMappingRow = Selectable<PortMappingsTable>;

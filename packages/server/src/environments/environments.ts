@@ -67,6 +67,7 @@ export async function createEnvironment(
       own_port,
       sudo,
       username,
+      storage_id: id,
       wanted: 'running',
       status: 'creating',
     });

@@ -17,6 +17,9 @@ export function presentEnvironment(row: EnvironmentWithPort, { publicUrl, sshHos
     customer_id: row.customer_id,
     image: row.image,
     resources: { cpu: row.cpu, memory: row.memory, gpu: row.gpu, storage: row.storage },
+    running_resources: row.running_resources,
+    datasets: row.datasets,
+    env_vars: row.env_var_names,
     exposure: row.exposure,
     own_port: row.own_port,
     sudo: row.sudo,
@@ -34,6 +37,7 @@ export function presentEnvironment(row: EnvironmentWithPort, { publicUrl, sshHos
     jupyter_url: links.jupyter(publicUrl, row.id),
     created_at: row.created_at.toISOString(),
     started_at: row.started_at?.toISOString() ?? null,
+    password_expires_at: null,
   };
 }
 

@@ -5,6 +5,7 @@
  */
 import { randomUUID } from 'node:crypto';
 import { BerthError, routes } from '@berth/contract';
+import type { Scope } from '@berth/contract';
 import fastifyHelmet from '@fastify/helmet';
 import fastifyRateLimit from '@fastify/rate-limit';
 import fastifySwagger from '@fastify/swagger';
@@ -14,6 +15,7 @@ import fastify, { LogController } from 'fastify';
 import type {
   FastifyBaseLogger,
   FastifyInstance,
+  FastifyRequest,
   RawReplyDefaultExpression,
   RawRequestDefaultExpression,
   RawServerDefault,
@@ -66,6 +68,10 @@ declare module 'fastify' {
   interface FastifyContextConfig {
     /** Answers without asking who is there. */
     public?: boolean;
+    /** Administration: for administrators, with a token of that scope. */
+    admin?: boolean;
+    /** For every account, whatever its token's scopes are, such as ending a session. */
+    anyScope?: boolean;
   }
 }
 
@@ -132,6 +138,7 @@ export async function makeApp(services: Services): Promise<App> {
     request.principal = localSockets.has(request.raw.socket)
       ? await localPrincipal(services.database)
       : await authenticate(services.database, request.headers.authorization);
+    mustBeAllowed(request);
   });
 
   app.addHook('onRoute', (route) => {
@@ -162,6 +169,21 @@ export async function makeApp(services: Services): Promise<App> {
   });
   await app.ready();
   return app;
+}
+
+/** @throws BerthError `forbidden` */
+function mustBeAllowed({ principal, method, routeOptions: { config } }: FastifyRequest): void {
+  if (config.anyScope === true) return;
+  if (config.admin === true && principal.role !== 'admin')
+    throw new BerthError('forbidden', `Only an administrator may do that; ${principal.account} is a member.`);
+  const needed: Scope = config.admin === true ? 'admin' : method === 'GET' ? 'read' : 'write';
+  if (!principal.scopes.includes(needed)) {
+    throw new BerthError(
+      'forbidden',
+      `This token may ${principal.scopes.join(' and ')}; that needs the scope ${needed}.`,
+      { cure: `Make a token with the scope ${needed}.` },
+    );
+  }
 }
 
 /** What cannot be decoded is taken letter by letter: Fastify would refuse it before the hooks, so without headers. */

@@ -1,5 +1,5 @@
 /** /healthz, /readyz, /api/platform */
-import { BerthError, Health, Platform, Readiness, routes } from '@berth/contract';
+import { Health, Platform, Readiness, routes } from '@berth/contract';
 import { sql } from 'kysely';
 import type { App, Services } from '../http/app.ts';
 import { countPorts } from '../ports/table.ts';
@@ -36,15 +36,14 @@ export function platformRoutes(app: App, services: Services): void {
   app.get(
     routes.platform,
     {
+      config: { admin: true },
       schema: {
         summary: 'This Berth: settings in force, what it cannot do here, what is unclaimed',
         tags,
         response: { 200: Platform },
       },
     },
-    async (request) => {
-      if (request.principal.role !== 'admin')
-        throw new BerthError('forbidden', 'Only an administrator sees the platform.');
+    async () => {
       return {
         version: platform.version,
         installation_id: platform.installationId,

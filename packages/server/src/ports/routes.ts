@@ -1,6 +1,7 @@
 /** GET /api/ports: who holds and held which port. */
 import { ListPorts, PortPage, routes } from '@berth/contract';
 import type { App, Services } from '../http/app.ts';
+import { pageOf, readCursor } from '../http/pages.ts';
 import { visibleCustomer } from '../accounts/principal.ts';
 import { listMappings } from './table.ts';
 
@@ -16,22 +17,26 @@ export function portRoutes(app: App, { database }: Services): void {
       },
     },
     async (request) => {
-      const { limit = 200, cursor, status } = request.query;
+      const { limit = 100, cursor, status, port, env_id, customer_id } = request.query;
       const rows = await listMappings(database, {
-        customerId: visibleCustomer(request.principal),
+        visibleTo: visibleCustomer(request.principal),
+        customerId: customer_id,
+        envId: env_id,
+        port,
         status,
-        before: cursor === undefined ? undefined : Number(cursor),
+        before: readCursor(cursor, ['number'])?.[0] as number | undefined,
         limit: limit + 1,
       });
-      const items = rows.slice(0, limit);
-      return {
-        items: items.map((row) => ({
+      return pageOf(
+        rows,
+        limit,
+        ({ id }) => [id],
+        (row) => ({
           ...row,
           allocated_at: row.allocated_at.toISOString(),
           released_at: row.released_at?.toISOString() ?? null,
-        })),
-        next_cursor: rows.length > limit ? String(items.at(-1)?.id) : null,
-      };
+        }),
+      );
     },
   );
 }

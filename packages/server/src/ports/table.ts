@@ -119,14 +119,21 @@ export async function countPorts(
 export async function listMappings(
   session: Session,
   options: {
-    customerId: number | null;
+    /** null: everybody's. */
+    visibleTo: number | null;
+    customerId: number | undefined;
+    envId: string | undefined;
+    port: number | undefined;
     status: 'active' | 'released' | undefined;
     before: number | undefined;
     limit: number;
   },
 ): Promise<PortMappingRow[]> {
   let query = session.selectFrom('port_mappings').selectAll().orderBy('id', 'desc').limit(options.limit);
-  if (options.customerId !== null) query = query.where('customer_id', '=', options.customerId);
+  if (options.visibleTo !== null) query = query.where('customer_id', '=', options.visibleTo);
+  if (options.customerId !== undefined) query = query.where('customer_id', '=', options.customerId);
+  if (options.envId !== undefined) query = query.where('env_id', '=', options.envId);
+  if (options.port !== undefined) query = query.where('external_port', '=', options.port);
   if (options.status !== undefined) query = query.where('status', '=', options.status);
   if (options.before !== undefined) query = query.where(sql<boolean>`id < ${options.before}::bigint`);
   return query.execute();

@@ -63,6 +63,14 @@ function readKey(line: string) {
 }
 
 function presentKey(row: SshKeyRow): SshKey {
-  const { id, name, type, fingerprint, public_key, created_at } = row;
-  return { id, name, type, fingerprint, public_key, created_at: created_at.toISOString() };
+  const { id, name, type, fingerprint, public_key, created_at, last_used_at } = row;
+  return {
+    id,
+    name,
+    type,
+    fingerprint,
+    public_key,
+    created_at: created_at.toISOString(),
+    last_used_at: last_used_at?.toISOString() ?? null,
+  };
 }

@@ -13,7 +13,7 @@ export async function listKeys(session: Session, customerId: number): Promise<Ss
 
 export async function insertKey(
   session: Session,
-  key: Omit<SshKeyRow, 'id' | 'created_at'>,
+  key: Omit<SshKeyRow, 'id' | 'created_at' | 'last_used_at'>,
 ): Promise<SshKeyRow | undefined> {
   return session
     .insertInto('ssh_keys')
