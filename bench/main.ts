@@ -7,6 +7,7 @@ import { cpus, totalmem } from 'node:os';
 import { skipWithoutDocker } from '../test/harness/berth.ts';
 import { burst } from './burst.ts';
 import { create } from './create.ts';
+import { manyEnvironments } from './many.ts';
 import { memory } from './memory.ts';
 
 export interface Figure {
@@ -20,6 +21,7 @@ export interface Figure {
 const benches: Record<string, { what: string; run(): Promise<Figure[]> }> = {
   create: { what: 'from the request to the first login, beside docker run of the same image', run: create },
   burst: { what: '100 environments asked for at once', run: burst },
+  many: { what: 'what 10,000 environments cost', run: manyEnvironments },
   memory: { what: "the server's memory at rest, with the embedded database", run: memory },
 };
 
