@@ -24,7 +24,11 @@ const inCi = process.env['CI'] === 'true';
 
 /** A file of the second group wants the machine for itself: it counts seconds or fills the machine with containers. */
 const groups: { files: string[]; concurrency: number; longestMs: number }[] = [
-  { files: ['packages/*/src/**/*.test.ts', 'test/*.test.ts'], concurrency: 2, longestMs: 180_000 },
+  {
+    files: ['packages/*/src/**/*.test.ts', 'test/*.test.ts', 'test/fuzz/*.test.ts'],
+    concurrency: 2,
+    longestMs: 180_000,
+  },
   {
     files: ['image/*.test.ts', 'test/{end-to-end,faults,clients}/*.test.ts'],
     concurrency: 1,

@@ -40,6 +40,11 @@ export const errorCatalogue = {
     title: 'There is no such thing',
     cure: 'Check the id; GET on the list shows what there is.',
   },
+  method_not_allowed: {
+    status: 405,
+    title: 'The path does not take this method',
+    cure: 'Use one of the methods that the answer names.',
+  },
   quota_exceeded: {
     status: 403,
     title: 'The customer may not use more',

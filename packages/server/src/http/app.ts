@@ -4,7 +4,7 @@
  * Every route asks for a principal unless its config says `public`.
  */
 import { randomUUID } from 'node:crypto';
-import { BerthError, routes } from '@berth/contract';
+import { BerthError, Problem, routes } from '@berth/contract';
 import type { Scope } from '@berth/contract';
 import fastifyHelmet from '@fastify/helmet';
 import fastifyRateLimit from '@fastify/rate-limit';
@@ -15,6 +15,7 @@ import fastify, { LogController } from 'fastify';
 import type {
   FastifyBaseLogger,
   FastifyInstance,
+  FastifyReply,
   FastifyRequest,
   RawReplyDefaultExpression,
   RawRequestDefaultExpression,
@@ -85,6 +86,12 @@ const documentationPolicy =
 const wordMark =
   '<svg xmlns="http://www.w3.org/2000/svg" width="120" height="40"><text x="4" y="29" font-family="sans-serif" font-size="26" font-weight="600" fill="#fff">Berth</text></svg>';
 
+/** What any route may answer. */
+const problemAnswer = {
+  description: 'A problem document: what happened, and the cure',
+  content: { 'application/problem+json': { schema: Problem } },
+};
+
 const largestBodyBytes = 1024 * 1024;
 
 export async function makeApp(services: Services): Promise<App> {
@@ -102,18 +109,24 @@ export async function makeApp(services: Services): Promise<App> {
   }).withTypeProvider<TypeBoxTypeProvider>();
 
   app.setValidatorCompiler(compileValidator);
-  app.setErrorHandler((error, request, reply) => sendProblem(reply, toProblem(error, request)));
-  app.setNotFoundHandler((request, reply) =>
-    sendProblem(
-      reply,
-      toProblem(
-        new BerthError(
-          'not_found',
-          `${request.method} ${request.url.split('?')[0]} is not a path of this API.`,
-        ),
-        request,
-      ),
-    ),
+  const methods = new Methods();
+  app.addHook('onRoute', ({ url, method }) => methods.add(url, method));
+  const answerNowhere = (request: FastifyRequest, reply: FastifyReply) => {
+    const path = request.url.split('?')[0] ?? '';
+    const allowed = methods.of(path);
+    if (allowed.length > 0) reply.header('allow', allowed.join(', '));
+    const fault =
+      allowed.length > 0
+        ? new BerthError('method_not_allowed', `${request.method} does not fit ${path}.`, {
+            cure: `Use ${allowed.join(' or ')}.`,
+          })
+        : new BerthError('not_found', `${request.method} ${path} is not a path of this API.`);
+    return sendProblem(reply, toProblem(fault, request));
+  };
+  app.setNotFoundHandler(answerNowhere);
+  // What is wrong with a request's body matters only where there is somebody to read it.
+  app.setErrorHandler((error, request, reply) =>
+    request.is404 ? answerNowhere(request, reply) : sendProblem(reply, toProblem(error, request)),
   );
   app.removeContentTypeParser('text/plain');
   acceptEmptyJson(app);
@@ -144,6 +157,8 @@ export async function makeApp(services: Services): Promise<App> {
   app.addHook('onRoute', (route) => {
     if (route.url.startsWith(routes.docs)) route.config = { ...route.config, public: true };
     if (route.config?.public === true) route.schema = { ...route.schema, security: [] };
+    const response = (route.schema?.response ?? {}) as Record<string, unknown>;
+    route.schema = { ...route.schema, response: { '4xx': problemAnswer, '5xx': problemAnswer, ...response } };
   });
   await app.register(fastifySwagger, {
     openapi: {
@@ -169,6 +184,27 @@ export async function makeApp(services: Services): Promise<App> {
   });
   await app.ready();
   return app;
+}
+
+/** Which methods each path takes, for the answer to one that it does not. */
+class Methods {
+  readonly #taken = new Map<string, { pattern: RegExp; methods: Set<string> }>();
+
+  add(url: string, method: string | string[]): void {
+    // Parameters are one segment, "*" is the rest.
+    const pattern = url
+      .replace(/[.+?^${}()|[\]\\]/g, '\\$&')
+      .replace(/:[A-Za-z]+/g, '[^/]+')
+      .replace(/\*/g, '.*');
+    const taken = this.#taken.get(url) ?? { pattern: new RegExp(`^${pattern}$`), methods: new Set() };
+    for (const each of [method].flat()) taken.methods.add(each);
+    this.#taken.set(url, taken);
+  }
+
+  of(path: string): string[] {
+    const fitting = [...this.#taken.values()].filter(({ pattern }) => pattern.test(path));
+    return [...new Set(fitting.flatMap(({ methods }) => [...methods]))].sort();
+  }
 }
 
 /** @throws BerthError `forbidden` */
