@@ -72,7 +72,7 @@ function fromHttp(error: HttpFault): BerthError | undefined {
 }
 
 /** Fields whose value is not repeated in an answer; what is pasted as a public key may be a private one. */
-const secretFields = new Set(['password', 'public_key']);
+const secretFields = new Set(['password', 'current', 'new', 'public_key', 'env_vars', 'device_code']);
 
 /** Names the field as it is written in JSON (`resources.cpu`), the value, and what is allowed. */
 function fromValidation(fault: ValidationFault, context: string): BerthError {
@@ -110,14 +110,9 @@ function shorten(value: unknown): string {
 const lostDatabase =
   /ECONNREFUSED|ECONNRESET|ETIMEDOUT|Connection terminated|timeout exceeded when trying to connect/;
 
-/** The database's word for a text with a zero character in it, which it cannot hold. */
-const characterNotInRepertoire = '22021';
-
 /** SQLSTATE class 08: connection; 57P: the server is going down; 53: out of resources. */
 function fromDatabase(error: unknown): BerthError | undefined {
   const { code = '', message = '' } = error as { code?: string; message?: string };
-  if (code === characterNotInRepertoire)
-    return new BerthError('bad_request', 'The request holds a zero character (U+0000).', { cause: error });
   if (!/^(08|53|57P)/.test(code) && !lostDatabase.test(`${code} ${message}`)) return undefined;
   return new BerthError('unavailable', 'The database does not answer.', { cause: error });
 }

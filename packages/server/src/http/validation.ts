@@ -6,7 +6,7 @@
  */
 import { Ajv } from 'ajv';
 import addFormats from 'ajv-formats';
-import type { FastifySchemaCompiler, FastifySchema } from 'fastify';
+import type { FastifySchema, FastifySchemaCompiler, FastifySchemaValidationError } from 'fastify';
 
 const common = {
   allErrors: false,
@@ -19,5 +19,25 @@ const exact = new Ajv({ ...common, coerceTypes: false });
 const fromText = new Ajv({ ...common, coerceTypes: true });
 for (const ajv of [exact, fromText]) addFormats.default(ajv);
 
-export const compileValidator: FastifySchemaCompiler<FastifySchema> = ({ schema, httpPart }) =>
-  (httpPart === 'body' ? exact : fromText).compile(schema);
+export const compileValidator: FastifySchemaCompiler<FastifySchema> = ({ schema, httpPart }) => {
+  const validate = (httpPart === 'body' ? exact : fromText).compile(schema);
+  return (data: unknown) => {
+    const fits = validate(data);
+    const zero = fits ? zeroCharacterIn(data) : undefined;
+    if (zero !== undefined) return { error: [zero] };
+    return fits ? { value: data } : { error: (validate.errors ?? []) as FastifySchemaValidationError[] };
+  };
+};
+
+/** PostgreSQL's texts cannot hold U+0000, and no text here has a use for it. */
+function zeroCharacterIn(data: unknown): FastifySchemaValidationError | undefined {
+  const left: [path: string, value: unknown][] = [['', data]];
+  for (let next = left.pop(); next !== undefined; next = left.pop()) {
+    const [instancePath, value] = next;
+    if (typeof value === 'string' && value.includes('\0'))
+      return Object.assign({ instancePath, schemaPath: '', keyword: 'pattern', params: {} }, { data: value });
+    if (typeof value === 'object' && value !== null)
+      for (const [key, each] of Object.entries(value)) left.push([`${instancePath}/${key}`, each]);
+  }
+  return undefined;
+}
