@@ -13,11 +13,10 @@ const full = process.env['BERTH_TEST_FULL'] === '1';
 const cycles: OperationName[][] = [
   ['create', 'delete'],
   ['stop', 'start'],
-  ['restart'],
-  ['reset-password'],
-  ['add-key', 'delete-key'],
+  // What these write is one row; they are walked in full only.
+  ...(full ? ([['restart'], ['reset-password'], ['add-key', 'delete-key']] as OperationName[][]) : []),
 ];
-const everyStep = new Set<OperationName>(['create', 'delete']);
+const everyStep = new Set<OperationName>(['create']);
 
 /** What every operation ends its two transactions and its answer with is another moment in each. */
 const ofEachOperation = /^sql commit|^answer/;
