@@ -65,6 +65,7 @@ export class TestBerth {
   readonly #launcher: string[];
   #process: ChildProcess | null = null;
   #installationId: string | null = null;
+  #httpAddress = '';
 
   private constructor(
     dataDir: string,
@@ -147,7 +148,10 @@ export class TestBerth {
     this.#process = child;
     child.stderr?.setEncoding('utf8').on('data', (text: string) => (this.log += text));
     const ready = await Promise.race([
-      once(child, 'message').then(() => true),
+      once(child, 'message').then(([message]) => {
+        this.#httpAddress = (message as { httpAddress: string }).httpAddress;
+        return true;
+      }),
       once(child, 'exit').then(() => false),
     ]);
     if (ready && this.#installationId === null) {
@@ -155,6 +159,12 @@ export class TestBerth {
       this.#installationId = body.installation_id;
     }
     return ready;
+  }
+
+  /** Where the API listens for everybody. */
+  get httpAddress(): { host: string; port: number } {
+    const { hostname, port } = new URL(`http://${this.#httpAddress}`);
+    return { host: hostname, port: Number(port) };
   }
 
   get installationId(): string {
