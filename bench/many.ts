@@ -226,24 +226,23 @@ async function mixedLoad(
   const tookMs: number[] = [];
   let errors = 0;
   const underway: Promise<void>[] = [];
+  const fail = (what: string) => {
+    errors += 1;
+    progress(what);
+  };
+  const take = async (index: number) => {
+    try {
+      const { status, tookMs: ms, text } = await oneOfMany(client, index);
+      tookMs.push(ms);
+      if (status >= 400) fail(`${status}: ${text.slice(0, 200)}`);
+    } catch (error) {
+      fail((error as Error).message);
+    }
+  };
   const began = performance.now();
   for (let index = 0; index < requestsPerSecond * mixedSeconds; index += 1) {
     await pause(Math.max(0, began + (index * 1000) / requestsPerSecond - performance.now()));
-    underway.push(
-      oneOfMany(client, index).then(
-        ({ status, tookMs: ms, text }) => {
-          tookMs.push(ms);
-          if (status >= 400) {
-            errors += 1;
-            progress(`${status}: ${text.slice(0, 200)}`);
-          }
-        },
-        (error: Error) => {
-          errors += 1;
-          progress(error.message);
-        },
-      ),
-    );
+    underway.push(take(index));
   }
   await Promise.all(underway);
   client.close();

@@ -191,7 +191,7 @@ describe('two customers on one machine', { skip: skipWithoutDocker }, () => {
     await alice.ask('DELETE', `${pathOf(routes.environment, { id })}?keep_storage=true`);
     await berth.until(id, 'gone');
     const adopt = (member: Member) =>
-      member.ask<CreatedEnvironment & Problem>('POST', routes.environments, {
+      member.ask<CreatedEnvironment>('POST', routes.environments, {
         name: 'new',
         resources: { cpu: 1, memory: 0.5 },
         adopt_storage: id,

@@ -202,8 +202,12 @@ class Methods {
   }
 
   of(path: string): string[] {
-    const fitting = [...this.#taken.values()].filter(({ pattern }) => pattern.test(path));
-    return [...new Set(fitting.flatMap(({ methods }) => [...methods]))].sort();
+    const found = new Set<string>();
+    for (const { pattern, methods } of this.#taken.values()) {
+      if (!pattern.test(path)) continue;
+      for (const method of methods) found.add(method);
+    }
+    return [...found].sort();
   }
 }
 
