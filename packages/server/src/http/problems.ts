@@ -72,7 +72,7 @@ function fromHttp(error: HttpFault): BerthError | undefined {
 }
 
 /** Fields whose value is not repeated in an answer; what is pasted as a public key may be a private one. */
-const secretFields = new Set(['password', 'public_key']);
+const secretFields = new Set(['password', 'current', 'new', 'device_code', 'public_key']);
 
 /** Names the field as it is written in JSON (`resources.cpu`), the value, and what is allowed. */
 function fromValidation(fault: ValidationFault, context: string): BerthError {
