@@ -41,7 +41,7 @@ export function languageOf(acceptLanguage = ''): Language {
     return { language: tag.split('-')[0] ?? '', quality: Number.isNaN(quality) ? 0 : quality };
   });
   const best = wishes
-    .filter(({ language, quality }) => quality > 0 && language in words)
+    .filter(({ language, quality }) => quality > 0 && Object.hasOwn(words, language))
     .sort((a, b) => b.quality - a.quality)[0];
   return (best?.language as Language | undefined) ?? 'en';
 }
