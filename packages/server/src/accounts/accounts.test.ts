@@ -219,7 +219,7 @@ for (const on of databases) {
       const results = await Promise.allSettled([demote(plane.admin.accountId), demote(principal.accountId)]);
       const failed = results.filter((each) => each.status === 'rejected');
       assert.equal(failed.length, 1);
-      assert.equal((failed[0]?.reason as { code: string }).code, 'in_use');
+      assert.equal((failed[0]?.reason as { code?: string } | undefined)?.code, 'in_use');
       const left = await plane.database
         .selectFrom('accounts')
         .select('id')

@@ -222,7 +222,7 @@ for (const on of databases) {
         await ask('GET', routes.devicePage, undefined, { 'accept-language': 'zh-TW,zh;q=0.9,en;q=0.8' })
       ).text();
       assert.match(html, /<html lang="zh-CN">/);
-      assert.match(html, /登录终端/);
+      assert.match(html, /从终端登录/);
     });
   });
 }

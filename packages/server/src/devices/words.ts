@@ -31,7 +31,7 @@ export interface Words {
 }
 
 const en: Words = {
-  title: 'Sign in a terminal',
+  title: 'Sign in from a terminal',
   needsScript: 'This page needs JavaScript. Without it, use a token: berth login --token.',
   signInFirst: 'Sign in with your Berth account. The terminal never sees your password.',
   account: 'Account',
@@ -62,7 +62,7 @@ const en: Words = {
 };
 
 const zh: Words = {
-  title: '登录终端',
+  title: '从终端登录',
   needsScript: '此页面需要 JavaScript。若无法启用，请改用令牌：berth login --token。',
   signInFirst: '请使用您的 Berth 账号登录。终端不会看到您的密码。',
   account: '账号',
