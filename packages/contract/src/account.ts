@@ -166,7 +166,27 @@ export const RequestDeviceToken = Type.Object(
   { $id: 'RequestDeviceToken', additionalProperties: false },
 );
 
+const UserCode = Type.String({ minLength: 1, maxLength: 16, description: 'as the terminal shows it' });
+
+/** What a person compares before approving: a code that a stranger sent them comes from another address. */
+export const DeviceRequest = Type.Object(
+  {
+    user_code: Type.String(),
+    name: Type.String({ description: 'what asks, in its own words' }),
+    source: nullable(Type.String(), { description: 'the address that it asks from' }),
+    created_at: Timestamp,
+    expires_at: Timestamp,
+  },
+  { $id: 'DeviceRequest' },
+);
+export type DeviceRequest = Static<typeof DeviceRequest>;
+
+export const ShowDevice = Type.Object({ user_code: UserCode }, { additionalProperties: false });
+
 export const ApproveDevice = Type.Object(
-  { user_code: Type.String({ minLength: 1, maxLength: 16 }) },
+  {
+    user_code: UserCode,
+    approve: Type.Optional(Type.Boolean({ description: 'default true; false: refuse it' })),
+  },
   { $id: 'ApproveDevice', additionalProperties: false },
 );

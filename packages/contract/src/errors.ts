@@ -20,6 +20,26 @@ export const errorCatalogue = {
     title: 'The request is not what this route takes',
     cure: 'Correct the named field and send the request again.',
   },
+  authorization_pending: {
+    status: 400,
+    title: 'Nobody has approved the sign-in yet',
+    cure: 'Ask again after the interval; the person opens the address and approves the code there.',
+  },
+  slow_down: {
+    status: 400,
+    title: 'The sign-in was asked about too soon',
+    cure: 'Wait five seconds longer between two questions.',
+  },
+  expired_token: {
+    status: 400,
+    title: 'The sign-in is over or was never begun',
+    cure: 'Begin a new one with POST /api/device/authorization.',
+  },
+  access_denied: {
+    status: 400,
+    title: 'The sign-in was refused in the browser',
+    cure: 'If that was a mistake, begin a new one.',
+  },
   unauthorized: {
     status: 401,
     title: 'Nobody is signed in',

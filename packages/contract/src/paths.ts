@@ -70,6 +70,9 @@ export function pathOf(template: string, parameters: Record<string, string> = {}
 /** Links that are shown to people. `publicUrl` carries no trailing slash. */
 export const links = {
   console: (publicUrl: string) => `${publicUrl}${routes.docs}`,
+  /** Where a person approves the code that a terminal shows. */
+  device: (publicUrl: string, userCode?: string) =>
+    `${publicUrl}${routes.devicePage}${userCode === undefined ? '' : `?user_code=${encodeURIComponent(userCode)}`}`,
   jupyter: (publicUrl: string, id: string) => `${publicUrl}${pathOf(routes.jupyter, { id })}`,
   sftp: (username: string, host: string, port: number) => `sftp://${username}@${hostInUrl(host)}:${port}`,
   problem: (code: string) => `urn:berth:error:${code}`,

@@ -1,112 +1,242 @@
 import assert from 'node:assert/strict';
-import { createHash } from 'node:crypto';
-import { readFileSync } from 'node:fs';
-import { join } from 'node:path';
-import { after, afterEach, before, beforeEach, describe, test } from 'node:test';
-import type { LoginToken, Problem } from '@berth/contract';
-import { routes } from '@berth/contract';
+import { after, afterEach, before, describe, test } from 'node:test';
+import type { Account, AccountPage, AuditPage, CreatedAccount, Problem } from '@berth/contract';
+import { pathOf, routes } from '@berth/contract';
 import { databases } from '../../../../test/harness/databases.ts';
 import { makeApp } from '../http/app.ts';
 import type { App } from '../http/app.ts';
-import { ControlPlane, testPassword } from '../testing/control-plane.ts';
+import { localPrincipal } from '../sign-in/authenticate.ts';
+import { ControlPlane } from '../testing/control-plane.ts';
+import type { Account as SignedIn } from '../testing/control-plane.ts';
+import { updateAccount } from './accounts.ts';
+
+const good = 'Good-Password-1';
 
 for (const on of databases) {
-  describe(`signing in on ${on.name}`, { skip: on.skip }, () => {
+  describe(`accounts on ${on.name}`, { skip: on.skip }, () => {
     let plane: ControlPlane;
     let app: App;
+    let chief: SignedIn;
+    let alice: SignedIn;
+    let bob: SignedIn;
     before(async () => {
       plane = await ControlPlane.open(on);
-      await plane.account('alice');
+      app = await makeApp(plane.services);
+      chief = await plane.account('operators', 'admin');
+      alice = await plane.account('alice');
+      bob = await plane.account('bob');
+    });
+    afterEach(() => plane.clear());
+    after(async () => {
+      await app.close();
+      await plane.close();
+    });
+
+    const ask = (
+      method: 'GET' | 'POST' | 'PATCH' | 'DELETE',
+      url: string,
+      payload?: object,
+      { token }: { token: string } = chief,
+    ) =>
+      app.inject({
+        method,
+        url,
+        headers: { authorization: `Bearer ${token}` },
+        ...(payload ? { payload } : {}),
+      });
+    const make = async (body: object) => {
+      const answer = await ask('POST', routes.accounts, body);
+      assert.equal(answer.statusCode, 201, answer.body);
+      return answer.json<CreatedAccount>();
+    };
+    const login = (account: string, password: string) =>
+      app.inject({ method: 'POST', url: routes.login, payload: { account, password } });
+    const at = (id: number) => pathOf(routes.account, { id: String(id) });
+    const problemOf = (answer: { statusCode: number; body: string }, status: number) => {
+      assert.equal(answer.statusCode, status, answer.body);
+      return JSON.parse(answer.body) as Problem;
+    };
+
+    test('are made with a password of their own, which is shown once and signs in', async () => {
+      const made = await make({ name: 'carol', customer_id: alice.principal.customerId });
+      assert.deepEqual(
+        [made.role, made.customer, made.has_password, made.last_login_at],
+        ['member', 'alice', true, null],
+      );
+      const password = made.password ?? '';
+      const { token } = (await login('carol', password)).json<{ token: string }>();
+      assert.equal((await ask('GET', routes.whoami, undefined, { token })).statusCode, 200);
+      const shown = await ask('GET', at(made.id));
+      assert.ok(!shown.body.includes(password));
+      assert.notEqual(shown.json<Account>().last_login_at, null);
+    });
+
+    test('are made with a given password, or with none', async () => {
+      const given = await make({ name: 'given', password: good, role: 'admin' });
+      assert.equal(given.password, null);
+      assert.equal(given.customer_id, chief.principal.customerId, 'whose nothing says otherwise');
+      assert.equal((await login('given', good)).statusCode, 200);
+      const none = await make({ name: 'robot', password: null });
+      assert.deepEqual([none.password, none.has_password], [null, false]);
+      for (const password of ['', 'null', 'undefined'].filter(Boolean))
+        assert.equal((await login('robot', password)).statusCode, 401);
+    });
+
+    test('are refused with a weak password, a taken or bad name, or an unknown customer', async () => {
+      const weak = problemOf(await ask('POST', routes.accounts, { name: 'weak', password: 'geheim' }), 422);
+      assert.deepEqual([weak.code, weak.field], ['weak_password', 'password']);
+      assert.ok(!JSON.stringify(weak).includes('geheim'));
+      const taken = problemOf(await ask('POST', routes.accounts, { name: 'admin' }), 409);
+      assert.deepEqual([taken.code, taken.field], ['name_taken', 'name']);
+      for (const name of ['Upper', 'with space', '-dash', '', 'a'.repeat(33), '../x', 'ä', 'a\u0000'])
+        problemOf(await ask('POST', routes.accounts, { name }), 400);
+      const unknown = problemOf(await ask('POST', routes.accounts, { name: 'x', customer_id: 999_999 }), 422);
+      assert.deepEqual([unknown.code, unknown.field], ['unknown_reference', 'customer_id']);
+    });
+
+    test('are not called like an environment', async () => {
+      const { env_id } = await plane.create({ name: 'demo' });
+      assert.equal(problemOf(await ask('POST', routes.accounts, { name: env_id }), 409).code, 'name_taken');
+    });
+
+    test("show a member its own customer's only, and an administrator all, by filters", async () => {
+      const names = async (who: SignedIn, query = '') =>
+        (await ask('GET', `${routes.accounts}${query}`, undefined, who))
+          .json<AccountPage>()
+          .items.map(({ name }) => name);
+      assert.deepEqual(await names(bob), ['member-of-bob']);
+      assert.deepEqual(await names(bob, `?customer_id=${alice.principal.customerId}`), []);
+      assert.ok((await names(chief)).includes('member-of-alice'));
+      assert.deepEqual(await names(chief, '?search=OF-ALI'), ['member-of-alice']);
+      assert.ok(!(await names(chief, '?role=admin')).includes('member-of-alice'));
+      const hers = problemOf(await ask('GET', at(alice.principal.accountId), undefined, bob), 404);
+      const none = problemOf(await ask('GET', at(999_999), undefined, bob), 404);
+      assert.equal(hers.detail.replace(String(alice.principal.accountId), '999999'), none.detail);
+      assert.equal((await ask('GET', at(bob.principal.accountId), undefined, bob)).statusCode, 200);
+    });
+
+    test('are changed by administrators only', async () => {
+      const id = alice.principal.accountId;
+      for (const [method, payload, url] of [
+        ['POST', { name: 'x' }, routes.accounts],
+        ['PATCH', { role: 'admin' }, at(id)],
+        ['DELETE', undefined, at(id)],
+      ] as const)
+        assert.equal(problemOf(await ask(method, url, payload, alice), 403).code, 'forbidden');
+    });
+
+    test('with a new password lose all that the old one opened', async () => {
+      const made = await make({ name: 'dave', password: good });
+      const { token } = (await login('dave', good)).json<{ token: string }>();
+      const answer = await ask('PATCH', at(made.id), { password: `${good}2` });
+      assert.equal(answer.statusCode, 200, answer.body);
+      assert.equal((await ask('GET', routes.whoami, undefined, { token })).statusCode, 401);
+      assert.equal((await login('dave', good)).statusCode, 401);
+      assert.equal((await login('dave', `${good}2`)).statusCode, 200);
+      const none = await ask('PATCH', at(made.id), { password: null });
+      assert.equal(none.json<Account>().has_password, false);
+      assert.equal((await login('dave', `${good}2`)).statusCode, 401);
+      problemOf(await ask('PATCH', at(made.id), { password: 'weak' }), 422);
+      problemOf(await ask('PATCH', at(999_999), { password: good }), 404);
+      problemOf(await ask('PATCH', at(made.id), {}), 400);
+    });
+
+    test('that are administrators no more administer nothing, whatever their tokens say', async () => {
+      const { principal, token } = await plane.account('deposed', 'admin');
+      assert.equal((await ask('GET', routes.audit, undefined, { token })).statusCode, 200);
+      await ask('PATCH', at(principal.accountId), { role: 'member' });
+      assert.equal((await ask('GET', routes.audit, undefined, { token })).statusCode, 403);
+      const who = await ask('GET', routes.whoami, undefined, { token });
+      assert.deepEqual(who.json<{ scopes: string[] }>().scopes, ['read', 'write']);
+    });
+
+    test('go with their tokens and keys, and the environments are keyed anew', async () => {
+      const { principal, token } = await plane.account('going');
+      const { env_id } = await plane.create({ name: 'stays' }, plane.services, principal);
+      await plane.database
+        .insertInto('ssh_keys')
+        .values({
+          customer_id: principal.customerId,
+          account_id: principal.accountId,
+          name: 'laptop',
+          type: 'ssh-ed25519',
+          fingerprint: 'SHA256:going',
+          public_key: 'ssh-ed25519 AAAA',
+        })
+        .execute();
+      const generation = async () =>
+        (
+          await plane.database
+            .selectFrom('environments')
+            .select('generation')
+            .where('id', '=', env_id)
+            .executeTakeFirstOrThrow()
+        ).generation;
+      const before = await generation();
+      assert.equal((await ask('DELETE', at(principal.accountId))).statusCode, 204);
+      assert.equal((await ask('GET', routes.whoami, undefined, { token })).statusCode, 401);
+      assert.equal(await generation(), before + 1);
+      assert.equal(problemOf(await ask('DELETE', at(principal.accountId)), 404).code, 'not_found');
+    });
+
+    test('do not delete themselves', async () => {
+      const refused = problemOf(await ask('DELETE', at(chief.principal.accountId)), 409);
+      assert.equal(refused.code, 'in_use');
+      assert.match(refused.detail, /is the one that asks/);
+    });
+
+    test('have their changes in the audit log, without a password', async () => {
+      const { id } = await make({ name: 'erin', password: good });
+      await ask('PATCH', at(id), { role: 'admin', password: `${good}!` });
+      await ask('DELETE', at(id));
+      const answer = await ask('GET', `${routes.audit}?target=erin&action=account`);
+      const { items } = answer.json<AuditPage>();
+      assert.deepEqual(
+        items.map(({ action, detail }) => [action, detail]),
+        [
+          ['account.delete', { id, role: 'admin', ssh_keys: 0 }],
+          ['account.update', { role: { from: 'member', to: 'admin' }, password: 'changed' }],
+          ['account.create', { id, role: 'member', has_password: true }],
+        ],
+      );
+      assert.ok(!answer.body.includes(good));
+    });
+  });
+
+  describe(`the last administrator on ${on.name}`, { skip: on.skip }, () => {
+    let plane: ControlPlane;
+    before(async () => {
+      plane = await ControlPlane.open(on);
     });
     after(() => plane.close());
-    // The rate limit counts for an application's life.
-    beforeEach(async () => {
-      app = await makeApp(plane.services);
-    });
-    afterEach(() => app.close());
 
-    const login = (account: unknown, password: unknown, remoteAddress = '192.0.2.1') =>
-      app.inject({ method: 'POST', url: routes.login, payload: { account, password }, remoteAddress });
+    const actor = () => ({ principal: plane.admin, source: null });
+    const demote = (id: number) =>
+      updateAccount(plane.database, plane.admin, actor(), id, { role: 'member' });
 
-    test('with the right password gives a token that works', async () => {
-      const answer = await login('member-of-alice', testPassword);
-      assert.equal(answer.statusCode, 200);
-      const { token, expires_at } = answer.json<LoginToken>();
-      const hours = (Date.parse(expires_at) - Date.now()) / 3_600_000;
-      assert.ok(hours > 11.9 && hours <= 12, `${hours} hours`);
-      const who = await app.inject({ url: routes.whoami, headers: { authorization: `Bearer ${token}` } });
-      assert.equal(who.statusCode, 200);
-    });
-
-    test("with the admin's first password works, which stands in a file for its owner", async () => {
-      const password = readFileSync(join(plane.folder, 'admin-password'), 'utf8').trim();
-      const { statusCode } = await login('admin', password);
-      assert.equal(statusCode, 200);
+    test('stays one, even when two are taken away at once', async () => {
+      const { principal } = await plane.account('second', 'admin');
+      const results = await Promise.allSettled([demote(plane.admin.accountId), demote(principal.accountId)]);
+      const failed = results.filter((each) => each.status === 'rejected');
+      assert.equal(failed.length, 1);
+      assert.equal((failed[0]?.reason as { code?: string } | undefined)?.code, 'in_use');
+      const left = await plane.database
+        .selectFrom('accounts')
+        .select('id')
+        .where('role', '=', 'admin')
+        .execute();
+      assert.equal(left.length, 1);
+      await assert.rejects(demote(left[0]?.id ?? 0), { code: 'in_use' });
     });
 
-    test('keeps no token, only its SHA-256', async () => {
-      const { token } = (await login('member-of-alice', testPassword)).json<LoginToken>();
-      const rows = await plane.database.selectFrom('tokens').selectAll().execute();
-      const hash = createHash('sha256').update(token).digest();
-      assert.ok(rows.some((row) => Buffer.from(row.hash).equals(hash)));
-      assert.ok(!JSON.stringify(rows).includes(token.slice(6)));
-      for (const row of rows) assert.equal(row.hash.length, 32);
-    });
-
-    test('answers a wrong password and an unknown account alike, in words and in time', async () => {
-      const answers = [];
-      for (const [account, password] of [
-        ['member-of-alice', 'wrong'],
-        ['nobody', testPassword],
-        ['MEMBER-OF-ALICE', testPassword],
-        ["' or '1'='1", 'x'],
-      ]) {
-        const began = process.hrtime.bigint();
-        const answer = await login(account, password);
-        answers.push({ answer, ms: Number(process.hrtime.bigint() - began) / 1e6 });
-      }
-      const [first] = answers;
-      assert.ok(first);
-      for (const { answer } of answers) {
-        assert.equal(answer.statusCode, 401);
-        assert.equal(answer.json<Problem>().code, 'wrong_password');
-        assert.equal(answer.body, first.answer.body);
-      }
-      for (const { ms } of answers) assert.ok(ms > first.ms / 10, `${ms} ms beside ${first.ms} ms`);
-    });
-
-    test('is refused in words when the request is none', async () => {
-      for (const [account, password] of [
-        ['', 'x'],
-        ['a'.repeat(65), 'x'],
-        ['admin', ''],
-        ['admin', 'x'.repeat(1025)],
-        ['admin', 42],
-        [null, 'x'],
-        ['admin\u0000', 'x'],
-      ]) {
-        const answer = await login(account, password);
-        assert.equal(answer.statusCode, 400, answer.body);
-      }
-    });
-
-    test('repeats no password in its answers', async () => {
-      for (const password of [`geheim-${'x'.repeat(1100)}`, ['geheim-1'], { geheim: 'geheim-2' }]) {
-        const answer = await login('admin', password);
-        assert.equal(answer.statusCode, 400);
-        assert.doesNotMatch(answer.body, /geheim/);
-      }
-    });
-
-    test('is limited to ten tries a minute from one address; the eleventh says when', async () => {
-      for (let count = 0; count < 10; count += 1) assert.equal((await login('nobody', 'x')).statusCode, 401);
-      const limited = await login('member-of-alice', testPassword);
-      assert.equal(limited.statusCode, 429);
-      assert.match(String(limited.headers['content-type']), /^application\/problem\+json/);
-      assert.equal(limited.json<Problem>().code, 'rate_limited');
-      const seconds = Number(limited.headers['retry-after']);
-      assert.ok(seconds > 0 && seconds <= 60, `Retry-After: ${limited.headers['retry-after']}`);
-      assert.equal((await login('member-of-alice', testPassword, '192.0.2.2')).statusCode, 200);
+    test('is who the socket in the data folder acts as where "admin" is none', async () => {
+      const { principal } = await plane.account('third', 'admin');
+      await plane.database
+        .updateTable('accounts')
+        .set({ role: 'member' })
+        .where('id', '<>', principal.accountId)
+        .execute();
+      assert.equal((await localPrincipal(plane.database)).account, principal.account);
     });
   });
 }

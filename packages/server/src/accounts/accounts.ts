@@ -1,45 +1,173 @@
-/** Signing in: a password for a token; a token for a principal. Tokens are stored as SHA-256 only. */
-import { createHash, randomBytes } from 'node:crypto';
+/** Accounts: the people and programs of a customer. Each Berth keeps at least one administrator. */
 import { BerthError } from '@berth/contract';
-import type { LoginToken } from '@berth/contract';
-import type { Session } from '../database/database.ts';
-import { accountHash, accountPasswordMatches } from '../secrets/password.ts';
+import type { Account, CreateAccount, CreatedAccount, Role, UpdateAccount } from '@berth/contract';
+import { audit } from '../audit/audit.ts';
+import type { Actor } from '../audit/audit.ts';
+import { lockCustomer } from '../customers/table.ts';
+import type { Database, Session } from '../database/database.ts';
+import { idExists, renewSecrets } from '../environments/table.ts';
+import { pageOf, readCursor } from '../http/pages.ts';
+import type { Page } from '../http/pages.ts';
+import { accountHash, defaultPasswordPolicy, makePassword, mustBeGoodPassword } from '../secrets/password.ts';
+import { deleteSignIns } from '../tokens/table.ts';
+import { visibleCustomer } from './principal.ts';
 import type { Principal } from './principal.ts';
-import { insertToken, passwordHashOf, principalOfAccount, principalOfToken } from './table.ts';
+import {
+  deleteAccounts,
+  findAccount,
+  insertAccount,
+  listAccounts,
+  lockAdministrators,
+  setPassword,
+  setRole,
+} from './table.ts';
+import type { AccountView } from './table.ts';
 
-const tokenLifeMs = 12 * 60 * 60 * 1000;
-const tokenPattern = /^berth_[A-Za-z0-9_-]{43}$/;
+const shortestMade = 16;
 
-/** Checked when the account is unknown, so that an answer takes as long as for a known one. */
-const nobodysHash = accountHash(randomBytes(16).toString('hex'));
-
-/** @throws BerthError `wrong_password` */
-export async function login(session: Session, account: string, password: string): Promise<LoginToken> {
-  const found = await passwordHashOf(session, account);
-  const matches = await accountPasswordMatches(password, found?.password_hash ?? (await nobodysHash));
-  if (!found || !matches) throw new BerthError('wrong_password', 'No account has this name and password.');
-  const token = `berth_${randomBytes(32).toString('base64url')}`;
-  const expires = new Date(Date.now() + tokenLifeMs);
-  await insertToken(session, { account_id: found.id, hash: tokenHash(token), expires_at: expires });
-  return { token, expires_at: expires.toISOString() };
+export async function accountsPage(
+  database: Database,
+  principal: Principal,
+  query: { limit?: number; cursor?: string; customer_id?: number; role?: Role; search?: string },
+): Promise<Page<Account>> {
+  const { limit = 100 } = query;
+  const rows = await listAccounts(database, {
+    visibleTo: visibleCustomer(principal),
+    customerId: query.customer_id,
+    role: query.role,
+    search: query.search,
+    after: readCursor(query.cursor, ['number'])?.[0] as number | undefined,
+    limit: limit + 1,
+  });
+  return pageOf(rows, limit, ({ id }) => [id], presentAccount);
 }
 
-/** @throws BerthError `unauthorized` */
-export async function authenticate(session: Session, authorization: string | undefined): Promise<Principal> {
-  const token = /^Bearer +(\S+)$/i.exec(authorization ?? '')?.[1];
-  if (token === undefined) throw new BerthError('unauthorized', 'The request carries no bearer token.');
-  const principal = tokenPattern.test(token) ? await principalOfToken(session, tokenHash(token)) : undefined;
-  if (!principal) throw new BerthError('unauthorized', 'The bearer token is unknown or has expired.');
-  return principal;
+/** @throws BerthError `not_found` */
+export async function getAccount(session: Session, principal: Principal, id: number): Promise<Account> {
+  return presentAccount(await mustFind(session, id, visibleCustomer(principal)));
 }
 
-/** Who uses the Unix socket in the data folder: only its owner can open that. */
-export async function localPrincipal(session: Session): Promise<Principal> {
-  const principal = await principalOfAccount(session, 'admin');
-  if (!principal) throw new BerthError('unauthorized', 'There is no account "admin".');
-  return principal;
+/** @throws BerthError `weak_password`, `name_taken`, `unknown_reference` when there is no such customer */
+export async function createAccount(
+  database: Database,
+  principal: Principal,
+  actor: Actor,
+  { name, role = 'member', customer_id = principal.customerId, password: given }: CreateAccount,
+): Promise<CreatedAccount> {
+  const made =
+    given === undefined ? makePassword(Math.max(shortestMade, defaultPasswordPolicy.minLength)) : null;
+  if (typeof given === 'string') mustBeGoodPassword(defaultPasswordPolicy, given, 'password');
+  const password = made ?? given ?? null;
+  const hash = password === null ? null : await accountHash(password);
+  return database.transaction().execute(async (transaction) => {
+    if (!(await lockCustomer(transaction, customer_id)))
+      throw new BerthError('unknown_reference', `customer_id: there is no customer ${customer_id}.`, {
+        field: 'customer_id',
+      });
+    // `ssh NAME@host` leads to an environment or lets an account jump, so that no name is both.
+    const id = (await idExists(transaction, name))
+      ? undefined
+      : await insertAccount(transaction, { customer_id, name, role, password_hash: hash });
+    if (id === undefined)
+      throw new BerthError('name_taken', `name: ${JSON.stringify(name)} is in use on this Berth.`, {
+        field: 'name',
+      });
+    await audit(transaction, actor, {
+      action: 'account.create',
+      target: name,
+      customerId: customer_id,
+      detail: { id, role, has_password: hash !== null },
+    });
+    return { ...presentAccount(await mustFind(transaction, id, null)), password: made };
+  });
 }
 
-function tokenHash(token: string): Buffer {
-  return createHash('sha256').update(token).digest();
+/**
+ * A new password ends what the old one opened, but for what asks.
+ *
+ * @throws BerthError `not_found`, `weak_password`, `in_use` for the last administrator
+ */
+export async function updateAccount(
+  database: Database,
+  principal: Principal,
+  actor: Actor,
+  id: number,
+  { role, password }: UpdateAccount,
+): Promise<Account> {
+  if (typeof password === 'string') mustBeGoodPassword(defaultPasswordPolicy, password, 'password');
+  await mustFind(database, id, null);
+  const hash = typeof password === 'string' ? await accountHash(password) : null;
+  return database.transaction().execute(async (transaction) => {
+    if (role === 'member') await mustLeaveAdministrator(transaction, [id]);
+    const before = await mustFind(transaction, id, null);
+    if (role !== undefined) await setRole(transaction, id, role);
+    if (password !== undefined) {
+      await setPassword(transaction, id, hash);
+      await deleteSignIns(transaction, id, principal.tokenId);
+    }
+    await audit(transaction, actor, {
+      action: 'account.update',
+      target: before.name,
+      customerId: before.customer_id,
+      detail: {
+        ...(role === undefined ? {} : { role: { from: before.role, to: role } }),
+        ...(password === undefined ? {} : { password: password === null ? 'removed' : 'changed' }),
+      },
+    });
+    return presentAccount(await mustFind(transaction, id, null));
+  });
+}
+
+/** Its tokens go at once, and its public keys open nothing more within two seconds. @throws BerthError `not_found`, `in_use` */
+export async function removeAccount(
+  database: Database,
+  principal: Principal,
+  actor: Actor,
+  id: number,
+): Promise<void> {
+  await database.transaction().execute(async (transaction) => {
+    await mustLeaveAdministrator(transaction, [id]);
+    const account = await mustFind(transaction, id, null);
+    if (id === principal.accountId)
+      throw new BerthError('in_use', `The account ${account.name} is the one that asks.`, {
+        cure: 'Have another administrator delete it.',
+      });
+    const keys = await deleteAccounts(transaction, [id]);
+    if (keys > 0) await renewSecrets(transaction, account.customer_id);
+    await audit(transaction, actor, {
+      action: 'account.delete',
+      target: account.name,
+      customerId: account.customer_id,
+      detail: { id, role: account.role, ssh_keys: keys },
+    });
+  });
+}
+
+/** @throws BerthError `in_use` when none but these accounts is an administrator */
+export async function mustLeaveAdministrator(session: Session, without: number[]): Promise<void> {
+  const administrators = await lockAdministrators(session);
+  if (administrators.some((id) => !without.includes(id))) return;
+  throw new BerthError('in_use', 'That would leave this Berth without an administrator.', {
+    cure: 'Make another account an administrator first.',
+  });
+}
+
+async function mustFind(session: Session, id: number, visibleTo: number | null): Promise<AccountView> {
+  const account = await findAccount(session, id, visibleTo);
+  if (!account) throw new BerthError('not_found', `There is no account ${id}.`);
+  return account;
+}
+
+function presentAccount(row: AccountView): Account {
+  const { id, name, role, customer_id, customer, created_at, last_login_at, has_password } = row;
+  return {
+    id,
+    name,
+    role,
+    customer_id,
+    customer,
+    created_at: created_at.toISOString(),
+    last_login_at: last_login_at?.toISOString() ?? null,
+    has_password,
+  };
 }

@@ -17,3 +17,8 @@ export interface Principal {
 export function visibleCustomer(principal: Principal): number | null {
   return principal.role === 'admin' ? null : principal.customerId;
 }
+
+/** A member's token administers nothing, even one that was made while its account was an administrator's. */
+export function scopesWithin(role: Role, scopes: readonly Scope[]): Scope[] {
+  return scopes.filter((scope) => scope !== 'admin' || role === 'admin');
+}

@@ -1,36 +1,88 @@
-/** POST /api/login, GET /api/whoami. */
-import { Login, LoginToken, Whoami, routes } from '@berth/contract';
+/** /api/accounts */
+import {
+  Account,
+  AccountPage,
+  CreateAccount,
+  CreatedAccount,
+  ListAccounts,
+  NumericId,
+  UpdateAccount,
+  routes,
+} from '@berth/contract';
+import Type from 'typebox';
+import { actorOf } from '../audit/audit.ts';
 import type { App, Services } from '../http/app.ts';
-import { login } from './accounts.ts';
+import { accountsPage, createAccount, getAccount, removeAccount, updateAccount } from './accounts.ts';
 
 export function accountRoutes(app: App, { database }: Services): void {
-  app.post(
-    routes.login,
+  const tags = ['accounts'];
+  const params = Type.Object({ id: NumericId });
+  const admin = { admin: true };
+
+  app.get(
+    routes.accounts,
     {
-      config: { public: true, rateLimit: { max: 10, timeWindow: '1 minute' } },
       schema: {
-        summary: 'A token for an account and its password',
-        tags: ['accounts'],
-        body: Login,
-        response: { 200: LoginToken },
+        summary: 'The accounts of your customer; for administrators of all',
+        tags,
+        querystring: ListAccounts,
+        response: { 200: AccountPage },
       },
     },
-    (request) => login(database, request.body.account, request.body.password),
+    (request) => accountsPage(database, request.principal, request.query),
+  );
+
+  app.post(
+    routes.accounts,
+    {
+      config: admin,
+      schema: {
+        summary: 'Make an account; a password that Berth makes is shown once',
+        tags,
+        body: CreateAccount,
+        response: { 201: CreatedAccount },
+      },
+    },
+    async (request, reply) =>
+      reply.code(201).send(await createAccount(database, request.principal, actorOf(request), request.body)),
   );
 
   app.get(
-    routes.whoami,
-    { schema: { summary: 'Who is asking', tags: ['accounts'], response: { 200: Whoami } } },
-    (request) => {
-      const { account, accountId, role, customerId, customer, scopes } = request.principal;
-      return {
-        account,
-        account_id: accountId,
-        role,
-        customer_id: customerId,
-        customer,
-        scopes: [...scopes],
-      };
+    routes.account,
+    { schema: { summary: 'One account', tags, params, response: { 200: Account } } },
+    (request) => getAccount(database, request.principal, request.params.id),
+  );
+
+  app.patch(
+    routes.account,
+    {
+      config: admin,
+      schema: {
+        summary: 'Change its role or its password',
+        tags,
+        params,
+        body: UpdateAccount,
+        response: { 200: Account },
+      },
+    },
+    (request) =>
+      updateAccount(database, request.principal, actorOf(request), request.params.id, request.body),
+  );
+
+  app.delete(
+    routes.account,
+    {
+      config: admin,
+      schema: {
+        summary: 'Delete it with its tokens and public keys; environments belong to the customer and stay',
+        tags,
+        params,
+        response: { 204: Type.Null() },
+      },
+    },
+    async (request, reply) => {
+      await removeAccount(database, request.principal, actorOf(request), request.params.id);
+      return reply.code(204).send(null);
     },
   );
 }

@@ -1,10 +1,27 @@
-/** Queries on accounts and tokens. */
+/** Queries on accounts. */
+import type { Role } from '@berth/contract';
 import { scopes } from '@berth/contract';
 import { sql } from 'kysely';
 import type { Session } from '../database/database.ts';
 import type { Principal } from './principal.ts';
 
-const accounts = (session: Session) =>
+/** Who uses the socket in the data folder: the account "admin", or the oldest administrator where that is none. */
+export async function firstAdministrator(session: Session): Promise<Principal | undefined> {
+  const account = await principals(session)
+    .where('accounts.role', '=', 'admin')
+    .orderBy(sql`accounts.name = 'admin'`, 'desc')
+    .orderBy('accounts.id')
+    .limit(1)
+    .executeTakeFirst();
+  return account && { ...account, tokenId: null, scopes };
+}
+
+export async function principalOfAccount(session: Session, name: string): Promise<Principal | undefined> {
+  const account = await principals(session).where('accounts.name', '=', name).executeTakeFirst();
+  return account && { ...account, tokenId: null, scopes };
+}
+
+const principals = (session: Session) =>
   session
     .selectFrom('accounts')
     .innerJoin('customers', 'customers.id', 'accounts.customer_id')
@@ -16,38 +33,140 @@ const accounts = (session: Session) =>
       'customers.name as customer',
     ]);
 
-export async function principalOfToken(session: Session, hash: Buffer): Promise<Principal | undefined> {
-  return accounts(session)
-    .innerJoin('tokens', 'tokens.account_id', 'accounts.id')
-    .select(['tokens.id as tokenId', 'tokens.scopes as scopes'])
-    .where('tokens.hash', '=', hash)
-    .where((e) => e.or([e('tokens.expires_at', 'is', null), e('tokens.expires_at', '>', sql<Date>`now()`)]))
-    .executeTakeFirst();
+export interface AccountView {
+  id: number;
+  name: string;
+  role: Role;
+  customer_id: number;
+  customer: string;
+  created_at: Date;
+  last_login_at: Date | null;
+  has_password: boolean;
 }
 
-export async function principalOfAccount(session: Session, name: string): Promise<Principal | undefined> {
-  const account = await accounts(session).where('accounts.name', '=', name).executeTakeFirst();
-  return account && { ...account, tokenId: null, scopes };
+const views = (session: Session) =>
+  session
+    .selectFrom('accounts')
+    .innerJoin('customers', 'customers.id', 'accounts.customer_id')
+    .select([
+      'accounts.id',
+      'accounts.name',
+      'accounts.role',
+      'accounts.customer_id',
+      'customers.name as customer',
+      'accounts.created_at',
+      'accounts.last_login_at',
+      sql<boolean>`accounts.password_hash is not null`.as('has_password'),
+    ]);
+
+export async function listAccounts(
+  session: Session,
+  options: {
+    visibleTo: number | null;
+    customerId: number | undefined;
+    role: Role | undefined;
+    search: string | undefined;
+    after: number | undefined;
+    limit: number;
+  },
+): Promise<AccountView[]> {
+  let query = views(session).orderBy('accounts.id').limit(options.limit);
+  if (options.visibleTo !== null) query = query.where('accounts.customer_id', '=', options.visibleTo);
+  if (options.customerId !== undefined) query = query.where('accounts.customer_id', '=', options.customerId);
+  if (options.role !== undefined) query = query.where('accounts.role', '=', options.role);
+  if (options.search !== undefined)
+    query = query.where(sql<boolean>`strpos(accounts.name, lower(${options.search})) > 0`);
+  if (options.after !== undefined) query = query.where('accounts.id', '>', options.after);
+  return query.execute();
 }
 
-export async function passwordHashOf(
+/** `visibleTo` null: whoever's. */
+export async function findAccount(
+  session: Session,
+  id: number,
+  visibleTo: number | null,
+): Promise<AccountView | undefined> {
+  let query = views(session).where('accounts.id', '=', id);
+  if (visibleTo !== null) query = query.where('accounts.customer_id', '=', visibleTo);
+  return query.executeTakeFirst();
+}
+
+export async function passwordOf(
   session: Session,
   name: string,
-): Promise<{ id: number; password_hash: string | null } | undefined> {
+): Promise<{ id: number; customer_id: number; password_hash: string | null } | undefined> {
   return session
     .selectFrom('accounts')
-    .select(['id', 'password_hash'])
+    .select(['id', 'customer_id', 'password_hash'])
     .where('name', '=', name)
     .executeTakeFirst();
 }
 
-export async function insertToken(
+/** @returns undefined when the name is in use */
+export async function insertAccount(
   session: Session,
-  token: { account_id: number; hash: Buffer; expires_at: Date },
-): Promise<void> {
+  account: { customer_id: number; name: string; role: Role; password_hash: string | null },
+): Promise<number | undefined> {
+  const row = await session
+    .insertInto('accounts')
+    .values(account)
+    .onConflict((conflict) => conflict.column('name').doNothing())
+    .returning('id')
+    .executeTakeFirst();
+  return row?.id;
+}
+
+export async function setRole(session: Session, id: number, role: Role): Promise<void> {
+  await session.updateTable('accounts').set({ role }).where('id', '=', id).execute();
+}
+
+/** null: only its tokens get in. */
+export async function setPassword(session: Session, id: number, hash: string | null): Promise<void> {
   await session
-    .deleteFrom('tokens')
-    .where('expires_at', '<', sql<Date>`now()`)
+    .updateTable('accounts')
+    .set({ password_hash: hash, password_changed_at: sql<Date>`now()` })
+    .where('id', '=', id)
     .execute();
-  await session.insertInto('tokens').values(token).execute();
+}
+
+/** @param hash the password's that was checked, if one was; @returns false when it is another by now */
+export async function noteLogin(session: Session, id: number, hash?: string | null): Promise<boolean> {
+  let query = session
+    .updateTable('accounts')
+    .set({ last_login_at: sql<Date>`now()` })
+    .where('id', '=', id);
+  if (hash !== undefined) query = query.where('password_hash', 'is not distinct from', hash);
+  return (await query.returning('id').executeTakeFirst()) !== undefined;
+}
+
+/** Its tokens and public keys go with it. @returns how many public keys it had */
+export async function deleteAccounts(session: Session, ids: number[]): Promise<number> {
+  if (ids.length === 0) return 0;
+  const keys = await session.deleteFrom('ssh_keys').where('account_id', 'in', ids).returning('id').execute();
+  // Before the account, in the order in which a device that gets its token locks the two.
+  await session.deleteFrom('device_logins').where('account_id', 'in', ids).execute();
+  await session.deleteFrom('accounts').where('id', 'in', ids).execute();
+  return keys.length;
+}
+
+/** Locks them, so that of two requests that take away administrators the second sees what the first left. */
+export async function lockAdministrators(session: Session): Promise<number[]> {
+  const rows = await session
+    .selectFrom('accounts')
+    .select('id')
+    .where('role', '=', 'admin')
+    .orderBy('id')
+    .forUpdate()
+    .execute();
+  return rows.map(({ id }) => id);
+}
+
+export async function accountIdsOf(session: Session, customerId: number): Promise<number[]> {
+  const rows = await session
+    .selectFrom('accounts')
+    .select('id')
+    .where('customer_id', '=', customerId)
+    .orderBy('id')
+    .execute();
+  return rows.map(({ id }) => id);
 }

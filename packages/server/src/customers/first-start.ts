@@ -8,7 +8,6 @@ import { generateHostKey } from '@berth/ssh';
 import type { DataFolder } from '../data-folder.ts';
 import { writeFileWhole } from '../data-folder.ts';
 import type { Database } from '../database/database.ts';
-import { principalOfAccount } from '../accounts/table.ts';
 import type { KeyRing } from '../secrets/key-ring.ts';
 import { accountHash, makePassword } from '../secrets/password.ts';
 
@@ -23,8 +22,7 @@ export async function firstStart(
   folder: DataFolder,
 ): Promise<{ installation: Installation; firstPassword: boolean }> {
   const existing = await readInstallation(database, keyRing);
-  if (existing && (await principalOfAccount(database, 'admin')))
-    return { installation: existing, firstPassword: false };
+  if (existing) return { installation: existing, firstPassword: false };
 
   // The file first: killed in between, the next start writes both again.
   const password = makePassword();

@@ -36,6 +36,11 @@ export async function notify(session: Session, message: string): Promise<void> {
   await sql`select pg_notify(${channel}, ${message})`.execute(session);
 }
 
+/** Whether a query failed since a unique index has the value already. */
+export function isTaken(error: unknown): boolean {
+  return (error as { code?: string }).code === '23505';
+}
+
 /** @throws Error with a sentence for people when PostgreSQL does not answer */
 export async function openDatabase(options: {
   url: string | null;

@@ -80,9 +80,12 @@ interface DeviceLoginsTable {
   name: string;
   source: string | null;
   /** Who approved it; null: nobody yet. */
-  account_id: number | null;
+  account_id: Generated<number | null>;
+  /** Those of whoever approved it. */
+  scopes: Generated<Scope[]>;
+  denied: Generated<boolean>;
   created_at: Stamp;
-  expires_at: Stamp;
+  expires_at: Date;
   asked_at: NullableStamp;
 }
 
@@ -256,3 +259,5 @@ export type EventRow = Selectable<EventsTable>;
 export type ImageRow = Selectable<ImagesTable>;
 export type DatasetRow = Selectable<DatasetsTable>;
 export type PortMappingRow = Selectable<PortMappingsTable>;
+export type AuditRow = Selectable<AuditTable>;
+export type DeviceLoginRow = Selectable<DeviceLoginsTable>;

@@ -83,11 +83,16 @@ export async function insertEnvironment(session: Session, row: NewEnvironmentRow
     .execute();
 }
 
+/** Whether an environment, even a deleted one, or an account is called so: both are user names on the way in. */
 export async function idExists(session: Session, id: string): Promise<boolean> {
-  return (
-    (await session.selectFrom('environments').select('id').where('id', '=', id).executeTakeFirst()) !==
-    undefined
-  );
+  const row = await session
+    .selectFrom('environments')
+    .select('id')
+    .where('id', '=', id)
+    .unionAll(session.selectFrom('accounts').select('name as id').where('name', '=', id))
+    .limit(1)
+    .executeTakeFirst();
+  return row !== undefined;
 }
 
 /** Writes down what is wanted from now on, and wakes the reconciler. @returns the new generation */

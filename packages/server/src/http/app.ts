@@ -6,6 +6,7 @@
 import { randomUUID } from 'node:crypto';
 import { BerthError, Problem, routes } from '@berth/contract';
 import type { Scope } from '@berth/contract';
+import fastifyCookie from '@fastify/cookie';
 import fastifyHelmet from '@fastify/helmet';
 import fastifyRateLimit from '@fastify/rate-limit';
 import fastifySwagger from '@fastify/swagger';
@@ -22,10 +23,12 @@ import type {
   RawServerDefault,
 } from 'fastify';
 import type { Logger } from 'pino';
-import { authenticate, localPrincipal } from '../accounts/accounts.ts';
 import type { Principal } from '../accounts/principal.ts';
 import { accountRoutes } from '../accounts/routes.ts';
+import { auditRoutes } from '../audit/routes.ts';
+import { customerRoutes } from '../customers/routes.ts';
 import type { Database } from '../database/database.ts';
+import { deviceRoutes } from '../devices/routes.ts';
 import type { Addresses } from '../environments/present.ts';
 import { environmentRoutes } from '../environments/routes.ts';
 import type { Notices } from '../events/notices.ts';
@@ -35,7 +38,11 @@ import { portRoutes } from '../ports/routes.ts';
 import type { Runtime } from '../runtime/runtime.ts';
 import type { KeyRing } from '../secrets/key-ring.ts';
 import type { SettingInForce, Settings } from '../settings.ts';
+import { authenticate, localPrincipal } from '../sign-in/authenticate.ts';
+import { TooManyTries } from '../sign-in/limits.ts';
+import { signInRoutes } from '../sign-in/routes.ts';
 import { sshKeyRoutes } from '../ssh-keys/routes.ts';
+import { tokenRoutes } from '../tokens/routes.ts';
 import { sendProblem, toProblem } from './problems.ts';
 import { compileValidator } from './validation.ts';
 
@@ -125,9 +132,11 @@ export async function makeApp(services: Services): Promise<App> {
   };
   app.setNotFoundHandler(answerNowhere);
   // What is wrong with a request's body matters only where there is somebody to read it.
-  app.setErrorHandler((error, request, reply) =>
-    request.is404 ? answerNowhere(request, reply) : sendProblem(reply, toProblem(error, request)),
-  );
+  app.setErrorHandler((error, request, reply) => {
+    if (request.is404) return answerNowhere(request, reply);
+    if (error instanceof TooManyTries) reply.header('retry-after', error.retryAfterSeconds);
+    return sendProblem(reply, toProblem(error, request));
+  }  );
   app.removeContentTypeParser('text/plain');
   acceptEmptyJson(app);
 
@@ -145,12 +154,13 @@ export async function makeApp(services: Services): Promise<App> {
         `Too many requests from this address: at most ${context.max} in ${context.after}.`,
       ),
   });
+  await app.register(fastifyCookie);
   app.decorateRequest('principal');
   app.addHook('onRequest', async (request) => {
     if (request.routeOptions.config.public === true || request.is404) return;
     request.principal = localSockets.has(request.raw.socket)
       ? await localPrincipal(services.database)
-      : await authenticate(services.database, request.headers.authorization);
+      : await authenticate(services, request);
     mustBeAllowed(request);
   });
 
@@ -177,7 +187,18 @@ export async function makeApp(services: Services): Promise<App> {
 
   await app.register(async (scope) => {
     const typed = scope.withTypeProvider<TypeBoxTypeProvider>();
-    for (const register of [environmentRoutes, sshKeyRoutes, portRoutes, accountRoutes, platformRoutes]) {
+    for (const register of [
+      environmentRoutes,
+      sshKeyRoutes,
+      portRoutes,
+      signInRoutes,
+      deviceRoutes,
+      tokenRoutes,
+      accountRoutes,
+      customerRoutes,
+      auditRoutes,
+      platformRoutes,
+    ]) {
       register(typed, services);
     }
     typed.get(routes.openapi, { config: { public: true }, schema: { hide: true } }, () => app.swagger());
@@ -245,5 +266,5 @@ function acceptEmptyJson(app: App): void {
   });
 }
 
-const apiDescription = `Every route but /healthz, /readyz, the description of the API and POST /api/login asks for
-a bearer token. Errors are problem documents (RFC 9457) with a stable code, what happened, and the cure.`;
+const apiDescription = `Every route but /healthz, /readyz, the description of the API and those that sign in asks for
+a bearer token, or for the cookie that POST /api/session gives to a browser. Errors are problem documents (RFC 9457) with a stable code, what happened, and the cure.`;

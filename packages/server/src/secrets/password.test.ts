@@ -1,7 +1,15 @@
 import assert from 'node:assert/strict';
 import { spawnSync } from 'node:child_process';
 import { describe, test } from 'node:test';
-import { accountHash, accountPasswordMatches, cryptHash, makePassword } from './password.ts';
+import { BerthError } from '@berth/contract';
+import {
+  accountHash,
+  accountPasswordMatches,
+  cryptHash,
+  defaultPasswordPolicy,
+  makePassword,
+  passwordFaults,
+} from './password.ts';
 
 describe('a made password', () => {
   const passwords = Array.from({ length: 2000 }, () => makePassword());
@@ -68,5 +76,50 @@ describe('the hash of an account', () => {
 
   test('that is damaged matches nothing', async () => {
     assert.equal(await accountPasswordMatches('', 'argon2id$v=19$m=19456,t=2,p=1$c2FsdHNhbHQ=$'), false);
+  });
+});
+
+describe('the policy', () => {
+  const good = 'Good-Password-1';
+
+  test('is met by every password that Berth makes', () => {
+    for (let count = 0; count < 200; count += 1)
+      assert.deepEqual(passwordFaults(defaultPasswordPolicy, makePassword()), []);
+  });
+
+  test('names all that is missing', () => {
+    assert.deepEqual(passwordFaults(defaultPasswordPolicy, good), []);
+    assert.deepEqual(passwordFaults(defaultPasswordPolicy, 'short'), [
+      'it has 5 of at least 12 characters',
+      'it lacks a capital letter',
+      'it lacks a digit',
+      'it lacks a special character',
+    ]);
+    assert.deepEqual(passwordFaults({ minLength: 20, classes: ['digit'] }, 'x'), [
+      'it has 1 of at least 20 characters',
+      'it lacks a digit',
+    ]);
+  });
+
+  test('counts letters of every script, as people do', () => {
+    assert.deepEqual(passwordFaults(defaultPasswordPolicy, 'Ünïcödé-wörd-7'), []);
+    assert.deepEqual(passwordFaults({ minLength: 2, classes: [] }, 'e\u0301'), [
+      'it has 1 of at least 2 characters',
+    ]);
+    assert.deepEqual(passwordFaults({ minLength: 1, classes: ['special'] }, '密码 x'), [
+      'it lacks a special character',
+    ]);
+  });
+});
+
+describe('many hashes at once', () => {
+  test('wait for each other, and those that are too many are turned away', async () => {
+    const results = await Promise.allSettled(Array.from({ length: 106 }, () => accountHash('x')));
+    const refused = results.filter(({ status }) => status === 'rejected');
+    assert.ok(refused.length > 0 && refused.length <= 6, String(refused.length));
+    for (const each of refused) {
+      assert.ok(each.status === 'rejected' && each.reason instanceof BerthError);
+      assert.equal(each.reason.code, 'unavailable');
+    }
   });
 });

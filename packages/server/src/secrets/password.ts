@@ -1,5 +1,7 @@
-/** Passwords: made, and hashed as crypt(3) for a container or with argon2id for an account. */
+/** Passwords: made, judged, and hashed as crypt(3) for a container or with argon2id for an account. */
 import { argon2, randomBytes, randomInt, timingSafeEqual } from 'node:crypto';
+import { BerthError } from '@berth/contract';
+import pLimit from 'p-limit';
 import { encrypt } from 'unixcrypt';
 
 /**
@@ -23,6 +25,51 @@ export function makePassword(length = 16): string {
   }
 }
 
+const passwordClasses = ['upper', 'lower', 'digit', 'special'] as const;
+type PasswordClass = (typeof passwordClasses)[number];
+
+/** What a password that a person chooses must keep to. */
+export interface PasswordPolicy {
+  /** In characters as people count them. */
+  minLength: number;
+  /** The kinds of characters of which each must be there. */
+  classes: readonly PasswordClass[];
+}
+
+/** The design document's, chapter 7.1. */
+export const defaultPasswordPolicy: PasswordPolicy = { minLength: 12, classes: passwordClasses };
+
+const classPatterns: Record<PasswordClass, [pattern: RegExp, words: string]> = {
+  upper: [/\p{Lu}/u, 'a capital letter'],
+  lower: [/\p{Ll}/u, 'a small letter'],
+  digit: [/\p{Nd}/u, 'a digit'],
+  special: [/[^\p{L}\p{M}\p{N}\s]/u, 'a special character'],
+};
+
+/** @returns what the password lacks, in words that repeat nothing of it; empty when it is good */
+export function passwordFaults({ minLength, classes }: PasswordPolicy, password: string): string[] {
+  const text = password.normalize('NFC');
+  const length = [...new Intl.Segmenter().segment(text)].length;
+  return [
+    ...(length < minLength ? [`it has ${length} of at least ${minLength} characters`] : []),
+    ...classes
+      .map((each) => classPatterns[each])
+      .filter(([pattern]) => !pattern.test(text))
+      .map(([, words]) => `it lacks ${words}`),
+  ];
+}
+
+/** @throws BerthError `weak_password` with all that the password lacks */
+export function mustBeGoodPassword(policy: PasswordPolicy, password: string, field: string): void {
+  const faults = passwordFaults(policy, password);
+  if (faults.length === 0) return;
+  const wanted = policy.classes.map((each) => classPatterns[each][1]).join(', ');
+  throw new BerthError('weak_password', `${field}: the password does not do: ${faults.join(', ')}.`, {
+    field,
+    cure: `Choose one of at least ${policy.minLength} characters${wanted ? ` with ${wanted}` : ''}.`,
+  });
+}
+
 /**
  * SHA-512-crypt, which every C library's crypt(3) knows, with its default 5,000 rounds: the passwords are random,
  * and each login in the container pays for the rounds.
@@ -39,6 +86,13 @@ function saltCharacters(length: number): string {
 const memoryKiB = 19_456;
 const passes = 2;
 
+/**
+ * Each hash takes 19 MiB and one of the four threads that Node has for files and names too, so that however many
+ * people sign in at once, two are hashed at a time and the others wait, as many as a few seconds are enough for.
+ */
+const hashing = pLimit(2);
+const longestQueue = 100;
+
 /** `argon2id$v=19$m=19456,t=2,p=1$salt$hash`, the parameters OWASP's password storage sheet names first. */
 export async function accountHash(password: string): Promise<string> {
   const salt = randomBytes(16);
@@ -46,26 +100,34 @@ export async function accountHash(password: string): Promise<string> {
   return `argon2id$v=19$m=${memoryKiB},t=${passes},p=1$${salt.toString('base64')}$${hash.toString('base64')}`;
 }
 
-export async function accountPasswordMatches(password: string, stored: string): Promise<boolean> {
+/** @param begins called when its turn has come, since what held then decides; it throws to stop it */
+export async function accountPasswordMatches(
+  password: string,
+  stored: string,
+  begins?: () => void,
+): Promise<boolean> {
   const [, , , salt = '', hash = ''] = stored.split('$');
   const expected = Buffer.from(hash, 'base64');
-  const given = await derive(password, Buffer.from(salt, 'base64'));
+  const given = await derive(password, Buffer.from(salt, 'base64'), begins);
   return expected.length === given.length && timingSafeEqual(expected, given);
 }
 
-function derive(password: string, salt: Buffer): Promise<Buffer> {
-  return new Promise((resolve, reject) => {
-    argon2(
-      'argon2id',
-      {
-        message: password.normalize('NFC'),
-        nonce: salt,
-        parallelism: 1,
-        tagLength: 32,
-        memory: memoryKiB,
-        passes,
-      },
-      (error, key) => (error ? reject(error) : resolve(key)),
-    );
+/** @throws BerthError `unavailable` when too many wait already */
+async function derive(password: string, salt: Buffer, begins?: () => void): Promise<Buffer> {
+  if (hashing.pendingCount >= longestQueue)
+    throw new BerthError('unavailable', 'Too many passwords are being checked at once.');
+  return hashing(() => {
+    begins?.();
+    const parameters = {
+      message: password.normalize('NFC'),
+      nonce: salt,
+      parallelism: 1,
+      tagLength: 32,
+      memory: memoryKiB,
+      passes,
+    };
+    return new Promise<Buffer>((resolve, reject) => {
+      argon2('argon2id', parameters, (error, key) => (error ? reject(error) : resolve(key)));
+    });
   });
 }

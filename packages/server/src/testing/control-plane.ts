@@ -7,10 +7,9 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as pause } from 'node:timers/promises';
 import type { CreatedEnvironment, CreateEnvironment, Environment, Role } from '@berth/contract';
-import { BerthError } from '@berth/contract';
+import { BerthError, scopes } from '@berth/contract';
 import { pino } from 'pino';
 import type { TestDatabase } from '../../../../test/harness/databases.ts';
-import { login } from '../accounts/accounts.ts';
 import type { Principal } from '../accounts/principal.ts';
 import { principalOfAccount } from '../accounts/table.ts';
 import { firstStart } from '../customers/first-start.ts';
@@ -28,6 +27,7 @@ import { KeyRing } from '../secrets/key-ring.ts';
 import { accountHash } from '../secrets/password.ts';
 import { readSettings } from '../settings.ts';
 import type { Settings } from '../settings.ts';
+import { issueToken } from '../tokens/tokens.ts';
 import { MemoryRuntime } from './memory-runtime.ts';
 
 export const testPassword = 'a password for tests';
@@ -160,9 +160,15 @@ export class ControlPlane {
       .insertInto('accounts')
       .values({ customer_id: id, name, role, password_hash: await testPasswordHash })
       .execute();
-    const { token } = await login(database, name, testPassword);
     const principal = await principalOfAccount(database, name);
     if (!principal) throw new Error('the account was just made');
+    const { token } = await issueToken(database, {
+      account_id: principal.accountId,
+      kind: 'login',
+      name: '',
+      scopes: [...scopes],
+      expires_at: new Date(Date.now() + 3_600_000),
+    });
     return { principal, token };
   }
 

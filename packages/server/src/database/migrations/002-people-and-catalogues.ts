@@ -22,13 +22,15 @@ const statements = [
     add column last_used_at timestamptz`,
   `create index tokens_account on tokens (account_id)`,
 
-  // RFC 8628. The device code is kept as SHA-256 only.
+  // RFC 8628. The device code is kept as SHA-256 only; the scopes are those of whoever approved it.
   `create table device_logins (
     device_code_hash bytea primary key,
     user_code text not null unique,
     name text not null,
     source text,
     account_id integer references accounts(id) on delete cascade,
+    scopes text[] not null default '{}',
+    denied boolean not null default false,
     created_at timestamptz not null default now(),
     expires_at timestamptz not null,
     asked_at timestamptz
