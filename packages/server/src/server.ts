@@ -12,6 +12,7 @@ import { migrate } from './database/migrate.ts';
 import { Notices } from './events/notices.ts';
 import { localSockets, makeApp } from './http/app.ts';
 import type { Services } from './http/app.ts';
+import { forgetRequests } from './http/repeatable.ts';
 import { setDefaultImage } from './images/catalogue.ts';
 import type { Platform } from './platform/platform.ts';
 import { Reconciler } from './reconciler/reconciler.ts';
@@ -118,9 +119,11 @@ export async function startServer(
     undo.push(() => reconciler.stop());
 
     const maintenance = setInterval(() => {
-      opened
-        .maintain()
-        .catch((error: Error) => logger.warn({ error: error.message }, 'the database could not be vacuumed'));
+      forgetRequests(database)
+        .then(() => opened.maintain())
+        .catch((error: Error) =>
+          logger.warn({ error: error.message }, 'the database could not be kept in order'),
+        );
     }, maintenanceMs);
     undo.push(() => clearInterval(maintenance));
     undo.push(() => stopping.abort());

@@ -33,6 +33,8 @@ export interface Settings {
   databaseUrl: string | null;
   runtime: 'docker';
   exposure: 'direct';
+  /** What people are called in new environments: `developer`, or `user<customer id>`. */
+  userName: 'developer' | 'customer';
   /** Reference of the environment image behind the catalogue's `default`; null: not known to this server. */
   environmentImage: string | null;
   /** How long an environment may take from the request until ssh answers. */
@@ -150,6 +152,11 @@ const definitions: Definitions = {
   },
   runtime: { default: 'docker', allowed: 'docker', read: oneOf('docker') },
   exposure: { default: 'direct', allowed: 'direct', read: oneOf('direct') },
+  userName: {
+    default: 'developer',
+    allowed: 'developer, or customer for user<customer id>; holds for new environments',
+    read: oneOf('developer', 'customer'),
+  },
   environmentImage: {
     default: null,
     allowed: 'a reference of an image, such as berth/environment:0123456789ab',

@@ -35,7 +35,9 @@ import type { Runtime } from '../runtime/runtime.ts';
 import type { KeyRing } from '../secrets/key-ring.ts';
 import type { SettingInForce, Settings } from '../settings.ts';
 import { sshKeyRoutes } from '../ssh-keys/routes.ts';
+import { storageRoutes } from '../storage/routes.ts';
 import { sendProblem, toProblem } from './problems.ts';
+import { repeatableRequests } from './repeatable.ts';
 import { compileValidator } from './validation.ts';
 
 export type App = FastifyInstance<
@@ -140,6 +142,7 @@ export async function makeApp(services: Services): Promise<App> {
       : await authenticate(services.database, request.headers.authorization);
     mustBeAllowed(request);
   });
+  repeatableRequests(app, services);
 
   app.addHook('onRoute', (route) => {
     if (route.url.startsWith(routes.docs)) route.config = { ...route.config, public: true };
@@ -162,7 +165,14 @@ export async function makeApp(services: Services): Promise<App> {
 
   await app.register(async (scope) => {
     const typed = scope.withTypeProvider<TypeBoxTypeProvider>();
-    for (const register of [environmentRoutes, sshKeyRoutes, portRoutes, accountRoutes, platformRoutes]) {
+    for (const register of [
+      environmentRoutes,
+      storageRoutes,
+      sshKeyRoutes,
+      portRoutes,
+      accountRoutes,
+      platformRoutes,
+    ]) {
       register(typed, services);
     }
     typed.get(routes.openapi, { config: { public: true }, schema: { hide: true } }, () => app.swagger());
@@ -206,4 +216,5 @@ function acceptEmptyJson(app: App): void {
 }
 
 const apiDescription = `Every route but /healthz, /readyz, the description of the API and POST /api/login asks for
-a bearer token. Errors are problem documents (RFC 9457) with a stable code, what happened, and the cure.`;
+a bearer token. Errors are problem documents (RFC 9457) with a stable code, what happened, and the cure. A request that
+changes something may carry an Idempotency-Key: sent again within 24 hours, it is answered as the first time.`;

@@ -22,26 +22,29 @@
  *
  * Everything that is made carries the installation's id, and what does not is never touched.
  */
+import type { Resources } from '@berth/contract';
 
-/** The folders of an environment that outlive its container. */
+/** The folders of an environment that outlive its container, and where its user finds each. */
 export const lastingFolders = {
-  code: '/gemini/code',
-  output: '/gemini/output',
-  home: '/home/developer',
+  code: () => '/gemini/code',
+  output: () => '/gemini/output',
+  home: (username: string) => `/home/${username}`,
 } as const;
 
 export type LastingFolder = keyof typeof lastingFolders;
 
+/** What may differ from run to run. */
+export type RunResources = Pick<Resources, 'cpu' | 'memory' | 'gpu'>;
+
 export interface WorkloadSpec {
-  /** Environment id: names the pod or container, its volumes and its host name. */
+  /** Environment id: names the pod or container, and its host name. */
   id: string;
+  /** Names its volumes: its own id, or that of the environment whose files it adopted. */
+  storageId: string;
   imageReference: string;
   username: string;
   sudo: boolean;
-  cpuCores: number;
-  memoryGiB: number;
-  gpus: number;
-  storageGiB: number;
+  resources: Resources;
   /** When it was asked for, as long as it has never run; null: it has, so there are files of its user. */
   newSince: Date | null;
   /** The public port that leads straight to sshd; null: none. */
@@ -55,6 +58,8 @@ export interface SecretFiles {
   ssh_host_ed25519_key: string;
   'trusted_user_ca.pub': string;
   principals: string;
+  /** `NAME=value` of each environment variable, each with a zero character after it; read once, at the start. */
+  variables: string;
 }
 
 export interface ObservedWorkload {
@@ -66,6 +71,8 @@ export interface ObservedWorkload {
   outOfMemory: boolean;
   /** Differs from run to run; null when it never ran. */
   runId: string | null;
+  /** What it was made with; null: not known. */
+  resources: RunResources | null;
   /** How often the runtime itself started it again since Berth did. */
   restarts: number;
 }
@@ -74,7 +81,7 @@ export interface ObservedWorkload {
 export interface OwnedThing {
   kind: 'workload' | 'storage' | 'secrets';
   name: string;
-  /** The environment that it was made for. */
+  /** The environment that it was made for; of storage, the `storageId`. */
   id: string;
   running: boolean;
 }
@@ -93,7 +100,8 @@ export interface Runtime {
   /** Makes what all environments share. @throws RuntimeError */
   prepare(): Promise<RuntimeReport>;
   ensureImage(reference: string, onProgress: (message: string) => void, signal: AbortSignal): Promise<void>;
-  ensureStorage(spec: WorkloadSpec): Promise<void>;
+  /** @returns the size in GiB that is held to, where that is not the one asked for; else null */
+  ensureStorage(spec: WorkloadSpec): Promise<number | null>;
   /** A running environment takes changed files over within a second, without a restart. */
   writeSecrets(id: string, files: SecretFiles): Promise<void>;
   /**
@@ -105,7 +113,7 @@ export interface Runtime {
   moveAddress(id: string): Promise<ObservedWorkload | null>;
   stop(id: string, graceSeconds: number): Promise<void>;
   removeWorkload(id: string, graceSeconds: number): Promise<void>;
-  removeStorage(id: string, createdAt: Date): Promise<void>;
+  removeStorage(storageId: string, createdAt: Date): Promise<void>;
   observe(id: string): Promise<ObservedWorkload | null>;
   /** Everything of this installation, with or without a row. */
   list(): Promise<OwnedThing[]>;

@@ -13,6 +13,7 @@ import type { TestDatabase } from '../../../../test/harness/databases.ts';
 import { login } from '../accounts/accounts.ts';
 import type { Principal } from '../accounts/principal.ts';
 import { principalOfAccount } from '../accounts/table.ts';
+import type { Asker } from '../audit/audit.ts';
 import { firstStart } from '../customers/first-start.ts';
 import type { Installation } from '../customers/first-start.ts';
 import { openDataFolder } from '../data-folder.ts';
@@ -136,6 +137,11 @@ export class ControlPlane {
     return this.services.database;
   }
 
+  /** The administrator, asking through the socket in the data folder. */
+  get asker(): Asker {
+    return { principal: this.admin, source: null };
+  }
+
   /** The same services with other settings. */
   with(settings: Partial<Settings>, others: Partial<Services> = {}): Services {
     return { ...this.services, ...others, settings: { ...this.services.settings, ...settings } };
@@ -171,7 +177,7 @@ export class ControlPlane {
     services: Services = this.services,
     principal = this.admin,
   ): Promise<CreatedEnvironment> {
-    return createEnvironment(services, principal, input);
+    return createEnvironment(services, { principal, source: null }, input);
   }
 
   /** null when it is gone. */

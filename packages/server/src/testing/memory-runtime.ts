@@ -59,6 +59,8 @@ export class MemoryRuntime implements Runtime {
   /** Two calls for one environment at the same time, other than looking: two servers at work on it. */
   readonly overlaps: string[] = [];
   storageEnforced = true;
+  /** The size that storage has, where that is not the one asked for. */
+  otherSize: number | null = null;
   /** sshd of a workload that runs answers nobody. */
   silent = false;
   /** Environments at whose address somebody else answers, until they are given another. */
@@ -124,8 +126,11 @@ export class MemoryRuntime implements Runtime {
     return this.#call('ensureImage', null, () => onProgress('It is there.'), signal);
   }
 
-  ensureStorage({ id }: WorkloadSpec): Promise<void> {
-    return this.#call('ensureStorage', null, () => void this.storage.add(id));
+  ensureStorage({ storageId }: WorkloadSpec): Promise<number | null> {
+    return this.#call('ensureStorage', null, () => {
+      this.storage.add(storageId);
+      return this.otherSize;
+    });
   }
 
   writeSecrets(id: string, files: SecretFiles): Promise<void> {
@@ -260,6 +265,7 @@ export class MemoryRuntime implements Runtime {
       exitCode,
       outOfMemory: false,
       runId,
+      resources: { cpu: spec.resources.cpu, memory: spec.resources.memory, gpu: spec.resources.gpu },
       restarts,
     };
   }
