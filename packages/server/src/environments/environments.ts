@@ -22,6 +22,8 @@ import type { NewEvent } from '../events/events.ts';
 import type { Services } from '../http/app.ts';
 import { givePort } from '../ports/ports.ts';
 import { activePort, releaseMapping } from '../ports/table.ts';
+import { mustFit } from '../quotas/quotas.ts';
+import { lockCustomer } from '../quotas/table.ts';
 import { makeEnvironmentId } from './identifier.ts';
 import { presentEnvironment, presentSsh } from './present.ts';
 import {
@@ -36,7 +38,7 @@ import {
 const defaultImage = 'default';
 const username = 'developer';
 
-/** @throws BerthError `unknown_image`, `name_taken`, `ports_exhausted` */
+/** @throws BerthError `unknown_image`, `name_taken`, `quota_exceeded`, `ports_exhausted` */
 export async function createEnvironment(
   services: Services,
   principal: Principal,
@@ -56,6 +58,7 @@ export async function createEnvironment(
     await mustBeKnownImage(transaction, image);
     await lockCustomer(transaction, principal.customerId);
     await mustBeFreeName(transaction, principal.customerId, name);
+    await mustFit(transaction, principal.customerId, { excludeId: null, environments: 1, ...resources });
     const id = await freshId(transaction, name);
     await insertEnvironment(transaction, {
       id,
@@ -257,11 +260,6 @@ async function mustBeKnownImage(session: Session, name: string): Promise<void> {
       ...(known ? {} : { cure: 'Start Berth with "npx berth up", which builds the environment image.' }),
     },
   );
-}
-
-/** Names and, later, quotas of one customer are checked one request after the other. */
-async function lockCustomer(session: Session, customerId: number): Promise<void> {
-  await session.selectFrom('customers').select('id').where('id', '=', customerId).forUpdate().execute();
 }
 
 async function mustBeFreeName(session: Session, customerId: number, name: string): Promise<void> {

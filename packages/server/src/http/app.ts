@@ -31,6 +31,7 @@ import type { Notices } from '../events/notices.ts';
 import { platformRoutes } from '../platform/routes.ts';
 import type { Platform } from '../platform/platform.ts';
 import { portRoutes } from '../ports/routes.ts';
+import { quotaRoutes } from '../quotas/routes.ts';
 import type { Runtime } from '../runtime/runtime.ts';
 import type { KeyRing } from '../secrets/key-ring.ts';
 import type { SettingInForce, Settings } from '../settings.ts';
@@ -162,7 +163,14 @@ export async function makeApp(services: Services): Promise<App> {
 
   await app.register(async (scope) => {
     const typed = scope.withTypeProvider<TypeBoxTypeProvider>();
-    for (const register of [environmentRoutes, sshKeyRoutes, portRoutes, accountRoutes, platformRoutes]) {
+    for (const register of [
+      environmentRoutes,
+      sshKeyRoutes,
+      quotaRoutes,
+      portRoutes,
+      accountRoutes,
+      platformRoutes,
+    ]) {
       register(typed, services);
     }
     typed.get(routes.openapi, { config: { public: true }, schema: { hide: true } }, () => app.swagger());
