@@ -12,7 +12,7 @@ import { migrate } from './database/migrate.ts';
 import { Notices } from './events/notices.ts';
 import { localSockets, makeApp } from './http/app.ts';
 import type { Services } from './http/app.ts';
-import { setDefaultImage } from './images/catalogue.ts';
+import { setDefaultImage } from './images/table.ts';
 import type { Platform } from './platform/platform.ts';
 import { Reconciler } from './reconciler/reconciler.ts';
 import { DockerRuntime } from './runtime/docker/docker-runtime.ts';

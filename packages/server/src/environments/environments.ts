@@ -16,10 +16,12 @@ import {
   updatePassword,
 } from '../credentials/credentials.ts';
 import type { Session } from '../database/database.ts';
+import { datasetsFor } from '../datasets/table.ts';
 import type { EnvironmentRow } from '../database/schema.ts';
 import { addEvents } from '../events/events.ts';
 import type { NewEvent } from '../events/events.ts';
 import type { Services } from '../http/app.ts';
+import { defaultImage, imageForNew } from '../images/images.ts';
 import { givePort } from '../ports/ports.ts';
 import { activePort, releaseMapping } from '../ports/table.ts';
 import { mustFit } from '../quotas/quotas.ts';
@@ -35,10 +37,9 @@ import {
   request,
 } from './table.ts';
 
-const defaultImage = 'default';
 const username = 'developer';
 
-/** @throws BerthError `unknown_image`, `name_taken`, `quota_exceeded`, `ports_exhausted` */
+/** @throws BerthError `unknown_image`, `unusable_image`, `unknown_reference`, `name_taken`, `quota_exceeded`, `ports_exhausted` */
 export async function createEnvironment(
   services: Services,
   principal: Principal,
@@ -48,16 +49,16 @@ export async function createEnvironment(
   const name = input.name.normalize('NFC').trim();
   if (name === '')
     throw new BerthError('bad_request', 'name: must hold more than spaces.', { field: 'name' });
-  const image = input.image ?? defaultImage;
-  const { own_port = 'auto', sudo = true } = input;
-  const resources = { ...defaultResources, ...input.resources };
+  const { image = defaultImage, datasets = [], own_port = 'auto', sudo = true } = input;
 
   const password = newPassword();
 
   const id = await database.transaction().execute(async (transaction) => {
-    await mustBeKnownImage(transaction, image);
+    const { default_resources } = await imageForNew(transaction, principal.customerId, image);
+    const resources = { ...defaultResources, ...default_resources, ...input.resources };
     await lockCustomer(transaction, principal.customerId);
     await mustBeFreeName(transaction, principal.customerId, name);
+    await datasetsFor(transaction, principal.customerId, datasets);
     await mustFit(transaction, principal.customerId, { excludeId: null, environments: 1, ...resources });
     const id = await freshId(transaction, name);
     await insertEnvironment(transaction, {
@@ -69,6 +70,7 @@ export async function createEnvironment(
       exposure: settings.exposure,
       own_port,
       sudo,
+      datasets,
       username,
       storage_id: id,
       wanted: 'running',
@@ -246,20 +248,6 @@ async function change(
 
 function noSuchEnvironment(id: string): BerthError {
   return new BerthError('not_found', `There is no environment ${JSON.stringify(id)}.`);
-}
-
-async function mustBeKnownImage(session: Session, name: string): Promise<void> {
-  const images = await session.selectFrom('images').select('name').orderBy('name').execute();
-  if (images.some((image) => image.name === name)) return;
-  const known = images.map((image) => image.name).join(', ');
-  throw new BerthError(
-    'unknown_image',
-    `image: there is no image ${JSON.stringify(name)}; there ${known ? `are: ${known}` : 'are none'}.`,
-    {
-      field: 'image',
-      ...(known ? {} : { cure: 'Start Berth with "npx berth up", which builds the environment image.' }),
-    },
-  );
 }
 
 async function mustBeFreeName(session: Session, customerId: number, name: string): Promise<void> {

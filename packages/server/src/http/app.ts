@@ -25,9 +25,11 @@ import { authenticate, localPrincipal } from '../accounts/accounts.ts';
 import type { Principal } from '../accounts/principal.ts';
 import { accountRoutes } from '../accounts/routes.ts';
 import type { Database } from '../database/database.ts';
+import { datasetRoutes } from '../datasets/routes.ts';
 import type { Addresses } from '../environments/present.ts';
 import { environmentRoutes } from '../environments/routes.ts';
 import type { Notices } from '../events/notices.ts';
+import { imageRoutes } from '../images/routes.ts';
 import { platformRoutes } from '../platform/routes.ts';
 import type { Platform } from '../platform/platform.ts';
 import { portRoutes } from '../ports/routes.ts';
@@ -167,6 +169,8 @@ export async function makeApp(services: Services): Promise<App> {
       environmentRoutes,
       sshKeyRoutes,
       quotaRoutes,
+      imageRoutes,
+      datasetRoutes,
       portRoutes,
       accountRoutes,
       platformRoutes,

@@ -6,11 +6,13 @@
  * Berth wrote for it. Calls can be made to fail, to wait, or to answer as an engine that is away.
  */
 import { once } from 'node:events';
+import type { ImageFinding } from '@berth/contract';
 import { parsePrivateKey } from '@berth/ssh';
 import { startPeer } from '../../../ssh/src/testing/peer.ts';
 import type { Peer } from '../../../ssh/src/testing/peer.ts';
 import { RuntimeError } from '../runtime/runtime.ts';
 import type {
+  DatasetMount,
   ObservedWorkload,
   OwnedThing,
   Runtime,
@@ -22,6 +24,8 @@ import type {
 type Call =
   | 'prepare'
   | 'ensureImage'
+  | 'checkImage'
+  | 'findDataset'
   | 'ensureStorage'
   | 'writeSecrets'
   | 'run'
@@ -58,6 +62,11 @@ export class MemoryRuntime implements Runtime {
   readonly calls: string[] = [];
   /** Two calls for one environment at the same time, other than looking: two servers at work on it. */
   readonly overlaps: string[] = [];
+  /** What a look into an image finds, by reference; in others nothing is missing. */
+  readonly findings = new Map<string, ImageFinding[]>();
+  /** Folders and volumes of data sets that are not there; those that are links, and to where. */
+  readonly missingSources = new Set<string>();
+  readonly links = new Map<string, string>();
   storageEnforced = true;
   /** sshd of a workload that runs answers nobody. */
   silent = false;
@@ -122,6 +131,17 @@ export class MemoryRuntime implements Runtime {
 
   ensureImage(_reference: string, onProgress: (message: string) => void, signal: AbortSignal): Promise<void> {
     return this.#call('ensureImage', null, () => onProgress('It is there.'), signal);
+  }
+
+  findDataset({ name, source }: Pick<DatasetMount, 'name' | 'source'>): Promise<string> {
+    return this.#call('findDataset', null, () => {
+      if (!this.missingSources.has(source)) return this.links.get(source) ?? source;
+      throw new RuntimeError('dataset_missing', `The data set ${name} is not at ${source}.`, 'Make it.');
+    });
+  }
+
+  checkImage(reference: string, signal: AbortSignal): Promise<ImageFinding[]> {
+    return this.#call('checkImage', null, () => this.findings.get(reference) ?? [], signal);
   }
 
   ensureStorage({ id }: WorkloadSpec): Promise<void> {
