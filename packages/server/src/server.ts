@@ -18,6 +18,7 @@ import { Reconciler } from './reconciler/reconciler.ts';
 import { DockerRuntime } from './runtime/docker/docker-runtime.ts';
 import { KeyRing } from './secrets/key-ring.ts';
 import type { SettingInForce, Settings } from './settings.ts';
+import { LastUse } from './ssh-keys/last-use.ts';
 
 export interface RunningServer {
   publicUrl: string;
@@ -116,6 +117,8 @@ export async function startServer(
     const reconciler = new Reconciler(workshop, folder.serverId, notices);
     await reconciler.start();
     undo.push(() => reconciler.stop());
+    const lastUse = new LastUse({ database, runtime, notices, logger });
+    undo.push(() => lastUse.stop());
 
     const maintenance = setInterval(() => {
       opened

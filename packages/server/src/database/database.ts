@@ -68,6 +68,7 @@ async function openPGlite(folder: string): Promise<OpenDatabase> {
         'port_mappings',
         'tokens',
         'ssh_credentials',
+        'ssh_keys',
       ]) {
         await sql`vacuum (analyze) ${sql.table(table)}`.execute(database);
       }

@@ -5,7 +5,7 @@
  * A running workload listens on a port of its own and proves its host key in a real SSH handshake, from the files that
  * Berth wrote for it. Calls can be made to fail, to wait, or to answer as an engine that is away.
  */
-import { once } from 'node:events';
+import { EventEmitter, on, once } from 'node:events';
 import type { ImageFinding } from '@berth/contract';
 import { parsePrivateKey } from '@berth/ssh';
 import { startPeer } from '../../../ssh/src/testing/peer.ts';
@@ -75,6 +75,8 @@ export class MemoryRuntime implements Runtime {
   readonly #faults = new Map<Call, { error: () => Error; left: number }>();
   readonly #gates = new Map<Call, { enter(): void; opened: Promise<void> }>();
   readonly #busy = new Map<string, Call>();
+  readonly #printed = new EventEmitter();
+  readonly #followers = new Map<string, number>();
   readonly #watchers = new Set<Handlers>();
   #away = false;
   #runs = 0;
@@ -226,10 +228,35 @@ export class MemoryRuntime implements Runtime {
     ]);
   }
 
-  async *logs(id: string): AsyncIterable<string> {
+  async *logs(id: string, options: { follow: boolean; signal: AbortSignal }): AsyncIterable<string> {
     await Promise.resolve();
     if (this.#away) throw this.#unavailable();
-    yield `the log of ${id}`;
+    if (!options.follow) {
+      yield `the log of ${id}`;
+      return;
+    }
+    this.#followers.set(id, (this.#followers.get(id) ?? 0) + 1);
+    try {
+      const lines = on(this.#printed, id, { signal: options.signal, close: [`end of ${id}`] });
+      for await (const [line] of lines as AsyncIterable<[string]>) yield line;
+    } finally {
+      this.#followers.set(id, (this.#followers.get(id) ?? 1) - 1);
+    }
+  }
+
+  /** How many follow the workload's log just now. */
+  followers(id: string): number {
+    return this.#followers.get(id) ?? 0;
+  }
+
+  /** The workload prints a line, to those that follow its log. */
+  print(id: string, line: string): void {
+    this.#printed.emit(id, line);
+  }
+
+  /** Ends the streams of those that follow, as an engine that starts anew does. */
+  cutLogs(id: string): void {
+    this.#printed.emit(`end of ${id}`);
   }
 
   async watch(handlers: Handlers, signal: AbortSignal): Promise<void> {
