@@ -69,6 +69,7 @@ async function openPGlite(folder: string): Promise<OpenDatabase> {
         'tokens',
         'ssh_credentials',
         'repeatable_requests',
+        'ssh_keys',
       ]) {
         await sql`vacuum (analyze) ${sql.table(table)}`.execute(database);
       }

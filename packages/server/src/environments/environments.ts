@@ -11,6 +11,7 @@ import type {
   Environment,
   EnvironmentSortKey,
   ListEnvironments,
+  Resources,
   SshAccess,
   StartEnvironment,
   Status,
@@ -28,6 +29,7 @@ import {
   updatePassword,
 } from '../credentials/credentials.ts';
 import type { Session } from '../database/database.ts';
+import { datasetsFor } from '../datasets/table.ts';
 import type { EnvironmentRow } from '../database/schema.ts';
 import { addEvents } from '../events/events.ts';
 import type { NewEvent } from '../events/events.ts';
@@ -35,9 +37,13 @@ import type { Services } from '../http/app.ts';
 import { pageOf, readCursor, strangeCursor } from '../http/pages.ts';
 import type { Page } from '../http/pages.ts';
 import type { Remember } from '../http/repeatable.ts';
+import { defaultImage, imageForNew } from '../images/images.ts';
 import { givePort } from '../ports/ports.ts';
 import { activePort, releaseMapping } from '../ports/table.ts';
-import { adoptStorage } from '../storage/storage.ts';
+import { mustFit } from '../quotas/quotas.ts';
+import { lockCustomer } from '../quotas/table.ts';
+import { storageFor } from '../storage/storage.ts';
+import { handOver } from '../storage/table.ts';
 import { makeEnvironmentId } from './identifier.ts';
 import { presentEnvironment, presentSsh } from './present.ts';
 import { areEqual, inWords, resourcesOf, resourcesOfNextRun } from './resources.ts';
@@ -53,12 +59,11 @@ import {
 import type { EnvironmentChange } from './table.ts';
 import { changeVariables, openVariables, sealVariables } from './variables.ts';
 
-const defaultImage = 'default';
-
 /**
  * @param remember called in the transaction that makes it, so that a repeated request finds the answer if, and only
  *   if, it was made
- * @throws BerthError `unknown_image`, `unknown_reference`, `name_taken`, `in_use`, `forbidden`, `ports_exhausted`
+ * @throws BerthError `unknown_image`, `unusable_image`, `unknown_reference`, `name_taken`, `in_use`, `forbidden`,
+ *   `quota_exceeded`, `ports_exhausted`
  */
 export async function createEnvironment(
   services: Services,
@@ -69,27 +74,34 @@ export async function createEnvironment(
   const { database, runtime, settings, keyRing } = services;
   const { principal } = asker;
   const name = readName(input.name);
-  const image = input.image ?? defaultImage;
-  const { own_port = 'auto', sudo = true, env_vars = {} } = input;
+  const { image = defaultImage, datasets = [], own_port = 'auto', sudo = true, env_vars = {} } = input;
 
   const password = newPassword();
 
   return database.transaction().execute(async (transaction) => {
     const customerId = await customerOf(transaction, principal, input.customer_id);
-    await mustBeKnownImage(transaction, image);
+    const { default_resources } = await imageForNew(transaction, customerId, image);
     await lockCustomer(transaction, customerId);
     await mustBeFreeName(transaction, customerId, name);
+    await datasetsFor(transaction, customerId, datasets);
     const id = await freshId(transaction, name);
     const adopted =
       input.adopt_storage === undefined
         ? undefined
-        : await adoptStorage(transaction, customerId, input.adopt_storage);
+        : await storageFor(transaction, customerId, input.adopt_storage);
     const resources = {
       ...defaultResources,
+      ...default_resources,
       ...(adopted && { storage: adopted.storage }),
       ...input.resources,
     };
     if (adopted) mustNotShrink(adopted.storage, resources.storage);
+    await mustFit(transaction, customerId, {
+      excludeId: adopted?.id ?? null,
+      environments: 1,
+      ...resources,
+    });
+    if (adopted) await handOver(transaction, adopted.id);
     await insertEnvironment(transaction, {
       id,
       customer_id: customerId,
@@ -100,6 +112,7 @@ export async function createEnvironment(
       exposure: settings.exposure,
       own_port,
       sudo,
+      datasets,
       username: settings.userName === 'customer' ? `user${customerId}` : 'developer',
       storage_id: adopted?.storage_id ?? id,
       wanted: 'running',
@@ -182,7 +195,7 @@ export async function getEnvironment(
 /**
  * All but the name hold from the next start.
  *
- * @throws BerthError `not_found`, `wrong_state`, `name_taken`, `bad_request`
+ * @throws BerthError `not_found`, `wrong_state`, `name_taken`, `bad_request`, `unknown_reference`, `quota_exceeded`
  */
 export async function updateEnvironment(
   services: Services,
@@ -197,6 +210,13 @@ export async function updateEnvironment(
     if (input.resources !== undefined) {
       const resources = { ...resourcesOf(row), ...input.resources };
       mustNotShrink(row.storage, resources.storage);
+      const nextRun = resourcesOfNextRun({ ...resources, run_resources: row.run_resources });
+      await lockCustomer(session, row.customer_id);
+      await mustFit(
+        session,
+        row.customer_id,
+        useOf(row, isToRun(row) ? nextRun : { ...resources, cpu: 0, memory: 0, gpu: 0 }),
+      );
       Object.assign(changes, resources);
       words.push(inWords(input.resources));
     }
@@ -204,6 +224,11 @@ export async function updateEnvironment(
       const variables = changeVariables(openVariables(keyRing, row), input.env_vars);
       Object.assign(changes, sealVariables(keyRing, id, variables));
       words.push(`other variables (${Object.keys(input.env_vars).toSorted().join(', ')})`);
+    }
+    if (input.datasets !== undefined) {
+      await datasetsFor(session, row.customer_id, input.datasets);
+      changes.datasets = input.datasets;
+      words.push(input.datasets.length === 0 ? 'no data sets' : `data sets ${input.datasets.join(', ')}`);
     }
     if (input.sudo !== undefined) {
       changes.sudo = input.sudo;
@@ -223,7 +248,7 @@ export async function updateEnvironment(
 
 /**
  * @param input.resources for this run only; without them it runs with its own again
- * @throws BerthError `not_found`, `wrong_state`
+ * @throws BerthError `not_found`, `wrong_state`, `quota_exceeded`, `ports_exhausted`
  */
 export async function startEnvironment(
   services: Services,
@@ -234,7 +259,7 @@ export async function startEnvironment(
   return change(services, asker, id, 'start', async (row, session) => {
     const { cpu, memory, gpu } = { ...resourcesOf(row), ...input.resources };
     const next = { cpu, memory, gpu, storage: row.storage };
-    if (row.wanted === 'running' && row.status !== 'failed') {
+    if (isToRun(row)) {
       const { storage: _, ...now } = row.running_resources ?? resourcesOfNextRun(row);
       if (input.resources === undefined || areEqual(next, { ...now, storage: row.storage })) return null;
       throw new BerthError('wrong_state', `The environment ${id} is ${row.status} with ${inWords(now)}.`, {
@@ -242,6 +267,8 @@ export async function startEnvironment(
         cure: 'Stop it first, then start it with these resources.',
       });
     }
+    await lockCustomer(session, row.customer_id);
+    await mustFit(session, row.customer_id, useOf(row, next));
     const events: NewEvent[] = [];
     if ((await activePort(session, id)) === null)
       events.push(...(await givePort(session, services.runtime, services.settings, row)).events);
@@ -433,27 +460,17 @@ function mustNotShrink(before: number, after: number): void {
   );
 }
 
+function isToRun({ wanted, status }: EnvironmentRow): boolean {
+  return wanted === 'running' && status !== 'failed';
+}
+
+/** For the quota. */
+function useOf({ id }: EnvironmentRow, resources: Resources): Parameters<typeof mustFit>[2] {
+  return { excludeId: id, environments: 1, ...resources };
+}
+
 function noSuchEnvironment(id: string): BerthError {
   return new BerthError('not_found', `There is no environment ${JSON.stringify(id)}.`);
-}
-
-async function mustBeKnownImage(session: Session, name: string): Promise<void> {
-  const images = await session.selectFrom('images').select('name').orderBy('name').execute();
-  if (images.some((image) => image.name === name)) return;
-  const known = images.map((image) => image.name).join(', ');
-  throw new BerthError(
-    'unknown_image',
-    `image: there is no image ${JSON.stringify(name)}; there ${known ? `are: ${known}` : 'are none'}.`,
-    {
-      field: 'image',
-      ...(known ? {} : { cure: 'Start Berth with "npx berth up", which builds the environment image.' }),
-    },
-  );
-}
-
-/** Names and, later, quotas of one customer are checked one request after the other. */
-async function lockCustomer(session: Session, customerId: number): Promise<void> {
-  await session.selectFrom('customers').select('id').where('id', '=', customerId).forUpdate().execute();
 }
 
 /** `except`: the environment that may have it. @throws BerthError `name_taken` */

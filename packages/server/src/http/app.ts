@@ -25,12 +25,15 @@ import { authenticate, localPrincipal } from '../accounts/accounts.ts';
 import type { Principal } from '../accounts/principal.ts';
 import { accountRoutes } from '../accounts/routes.ts';
 import type { Database } from '../database/database.ts';
+import { datasetRoutes } from '../datasets/routes.ts';
 import type { Addresses } from '../environments/present.ts';
 import { environmentRoutes } from '../environments/routes.ts';
 import type { Notices } from '../events/notices.ts';
+import { imageRoutes } from '../images/routes.ts';
 import { platformRoutes } from '../platform/routes.ts';
 import type { Platform } from '../platform/platform.ts';
 import { portRoutes } from '../ports/routes.ts';
+import { quotaRoutes } from '../quotas/routes.ts';
 import type { Runtime } from '../runtime/runtime.ts';
 import type { KeyRing } from '../secrets/key-ring.ts';
 import type { SettingInForce, Settings } from '../settings.ts';
@@ -168,6 +171,9 @@ export async function makeApp(services: Services): Promise<App> {
     for (const register of [
       environmentRoutes,
       storageRoutes,
+      datasetRoutes,
+      imageRoutes,
+      quotaRoutes,
       sshKeyRoutes,
       portRoutes,
       accountRoutes,

@@ -10,6 +10,7 @@ import type { Logger } from 'pino';
 import { secretFiles } from '../credentials/credentials.ts';
 import type { Database } from '../database/database.ts';
 import type { EnvironmentRow } from '../database/schema.ts';
+import { specDatasets } from '../datasets/table.ts';
 import { releasePort } from '../environments/environments.ts';
 import { resourcesOfNextRun } from '../environments/resources.ts';
 import { addEvents } from '../events/events.ts';
@@ -240,6 +241,7 @@ async function specOf({ database }: Workshop, row: EnvironmentRow): Promise<Work
     resources: resourcesOfNextRun(row),
     newSince: row.first_started_at === null ? row.created_at : null,
     publicPort: await activePort(database, row.id),
+    datasets: await specDatasets(database, row.datasets),
   };
 }
 

@@ -268,7 +268,12 @@ describe('the reconciler', { concurrency: true }, () => {
           (hash) => hash !== before?.password_hash,
           2000,
         );
-        await addKey(plane.database, plane.admin, { name: 'laptop', public_key: publicKey });
+        await addKey(
+          plane.database,
+          plane.admin,
+          { principal: plane.admin, source: null },
+          { name: 'laptop', public_key: publicKey },
+        );
         await eventually(
           () => plane.runtime.secrets.get(id)?.authorized_keys ?? '',
           (keys) => keys === `${publicKey}\n`,
@@ -284,7 +289,7 @@ describe('the reconciler', { concurrency: true }, () => {
         const { env_id: id } = await plane.create({ name: 'demo' });
         const failed = await plane.until(id, 'failed');
         await resetPassword(plane.services, plane.asker, id);
-        await addKey(plane.database, plane.admin, { name: 'laptop', public_key: publicKey });
+        await addKey(plane.database, plane.admin, plane.asker, { name: 'laptop', public_key: publicKey });
         await eventually(
           () => row(id),
           ({ due_at, lease_owner }) => due_at === null && lease_owner === null,

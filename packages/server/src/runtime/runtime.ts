@@ -19,10 +19,12 @@
  * | `observe`, `list` | StatefulSet and pod status from the watch's cache      | inspect                             |
  * | `watch`           | watches on pods and StatefulSets                       | the engine's events                 |
  * | `logs`            | the pod's log                                          | the container's log                 |
+ * | `findDataset`     | hostPath or PersistentVolumeClaim                      | folder of the host, or named volume |
+ * | `checkImage`      | a Job without a network                                | a throwaway container without one   |
  *
  * Everything that is made carries the installation's id, and what does not is never touched.
  */
-import type { Resources } from '@berth/contract';
+import type { DatasetKind, ImageFinding, Resources } from '@berth/contract';
 
 /** The folders of an environment that outlive its container, and where its user finds each. */
 export const lastingFolders = {
@@ -35,6 +37,20 @@ export type LastingFolder = keyof typeof lastingFolders;
 
 /** What may differ from run to run. */
 export type RunResources = Pick<Resources, 'cpu' | 'memory' | 'gpu'>;
+
+/** Files that many environments mount. */
+export interface DatasetMount {
+  name: string;
+  kind: DatasetKind;
+  /** Absolute path of a folder of the host, or name of a volume. */
+  source: string;
+  readOnly: boolean;
+}
+
+/** Where an environment finds a data set. */
+export function datasetPath(name: string): string {
+  return `/gemini/data-${name}`;
+}
 
 export interface WorkloadSpec {
   /** Environment id: names the pod or container, and its host name. */
@@ -49,6 +65,7 @@ export interface WorkloadSpec {
   newSince: Date | null;
   /** The public port that leads straight to sshd; null: none. */
   publicPort: number | null;
+  datasets: DatasetMount[];
 }
 
 /** Contents of the files at `/etc/berth` in the environment; see the image's README. */
@@ -100,6 +117,15 @@ export interface Runtime {
   /** Makes what all environments share. @throws RuntimeError */
   prepare(): Promise<RuntimeReport>;
   ensureImage(reference: string, onProgress: (message: string) => void, signal: AbortSignal): Promise<void>;
+  /** Looks into the image for what an environment needs, after pulling it where it is missing. @throws RuntimeError */
+  checkImage(reference: string, signal: AbortSignal): Promise<ImageFinding[]>;
+  /**
+   * Looks for a data set where it says to be.
+   *
+   * @returns its source, without symbolic links where the runtime can tell
+   * @throws RuntimeError `dataset_missing`
+   */
+  findDataset(dataset: Pick<DatasetMount, 'name' | 'kind' | 'source'>): Promise<string>;
   /** @returns the size in GiB that is held to, where that is not the one asked for; else null */
   ensureStorage(spec: WorkloadSpec): Promise<number | null>;
   /** A running environment takes changed files over within a second, without a restart. */
@@ -135,6 +161,7 @@ export interface Runtime {
 export type RuntimeErrorCode =
   | 'unavailable'
   | 'image_missing'
+  | 'dataset_missing'
   | 'port_taken'
   | 'gpu_unavailable'
   | 'not_ours'
@@ -147,6 +174,7 @@ const passing: Record<RuntimeErrorCode, boolean> = {
   unavailable: true,
   other: true,
   image_missing: false,
+  dataset_missing: false,
   port_taken: false,
   gpu_unavailable: false,
   not_ours: false,

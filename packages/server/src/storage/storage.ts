@@ -13,7 +13,7 @@ import type { EnvironmentRow } from '../database/schema.ts';
 import { addEvents } from '../events/events.ts';
 import { pageOf, readCursor } from '../http/pages.ts';
 import type { Page } from '../http/pages.ts';
-import { adopterOf, drop, handOver, listKept, lockKept } from './table.ts';
+import { adopterOf, drop, listKept, lockKept } from './table.ts';
 import type { KeptRow } from './table.ts';
 
 /** Whether there are files that somebody may miss: it ran, or took over those of another. */
@@ -50,16 +50,13 @@ export async function removeKeptStorage(database: Database, asker: Asker, id: st
 }
 
 /**
- * Takes the files of a deleted environment over, in the transaction that makes the new one.
+ * The files of a deleted environment for a new one of the customer, which takes them over in this transaction.
  *
  * @throws BerthError `unknown_reference`, `in_use`
  */
-export async function adoptStorage(session: Session, customerId: number, id: string): Promise<KeptRow> {
+export async function storageFor(session: Session, customerId: number, id: string): Promise<KeptRow> {
   const row = await lockKept(session, id, customerId);
-  if (row) {
-    await handOver(session, id);
-    return row;
-  }
+  if (row) return row;
   const adopter = await adopterOf(session, id, customerId);
   if (adopter !== undefined) {
     throw new BerthError('in_use', `adopt_storage: the files of ${id} are those of ${adopter} already.`, {

@@ -23,7 +23,7 @@ import { createEnvironment, getEnvironment } from '../environments/environments.
 import { listEvents } from '../events/events.ts';
 import { Notices } from '../events/notices.ts';
 import type { Services } from '../http/app.ts';
-import { setDefaultImage } from '../images/catalogue.ts';
+import { setDefaultImage } from '../images/table.ts';
 import { Reconciler } from '../reconciler/reconciler.ts';
 import { KeyRing } from '../secrets/key-ring.ts';
 import { accountHash } from '../secrets/password.ts';

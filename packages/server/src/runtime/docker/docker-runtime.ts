@@ -11,9 +11,11 @@ import { mkdir, readFile, readdir, rename, rm, writeFile } from 'node:fs/promise
 import { createServer } from 'node:net';
 import { basename, join } from 'node:path';
 import { sshdCapabilities, sudoCapabilities } from '@berth/image/capabilities';
+import type { ImageFinding } from '@berth/contract';
 import type Docker from 'dockerode';
 import { RuntimeError, allDone, lastingFolders } from '../runtime.ts';
 import type {
+  DatasetMount,
   LastingFolder,
   ObservedWorkload,
   OwnedThing,
@@ -23,7 +25,9 @@ import type {
   SecretFiles,
   WorkloadSpec,
 } from '../runtime.ts';
+import { datasetMount, findDataset } from './dataset.ts';
 import { engineMessage, hasStatus, runtimeError } from './errors.ts';
+import { tryImage } from './image-trial.ts';
 import { containerLog } from './log.ts';
 import { ensureGuard, ensureNetwork, randomAddress } from './network.ts';
 import type { Network } from './network.ts';
@@ -139,6 +143,23 @@ export class DockerRuntime implements Runtime {
     }
   }
 
+  async checkImage(reference: string, signal: AbortSignal): Promise<ImageFinding[]> {
+    await this.ensureImage(reference, () => undefined, signal);
+    try {
+      return await tryImage(this.#docker, reference, this.#labels(''), signal);
+    } catch (error) {
+      throw runtimeError(error, `looking into the image ${reference}`);
+    }
+  }
+
+  async findDataset(dataset: Pick<DatasetMount, 'name' | 'kind' | 'source'>): Promise<string> {
+    try {
+      return await findDataset(this.#docker, dataset, environmentLabel);
+    } catch (error) {
+      throw runtimeError(error, `looking for the data set ${dataset.name}`);
+    }
+  }
+
   async ensureStorage({ storageId, resources, newSince }: WorkloadSpec): Promise<number | null> {
     const { storageEnforced } = await this.#prepared();
     const size = sizeOption(resources.storage);
@@ -197,8 +218,9 @@ export class DockerRuntime implements Runtime {
         this.#mustBeOurs(found.Config.Labels, spec.id, `The container ${spec.id}`);
         if (found.State.Paused) await container.unpause();
         if (found.State.Running) return this.#observed(found);
-        if (isOtherwise(found, options)) await this.#remove(spec.id);
       }
+      for (const dataset of spec.datasets) await this.#mustBeThere(dataset);
+      if (found !== null && isOtherwise(found, options)) await this.#remove(spec.id);
       if (found === null || isOtherwise(found, options)) await this.#create(options, network);
       await container.start().catch(async (error: unknown) => {
         if (hasStatus(error, 304)) return;
@@ -425,6 +447,7 @@ export class DockerRuntime implements Runtime {
             Target: lastingFolders[folder](spec.username),
           })),
           { Type: 'bind' as const, Source: secrets, Target: secretsTarget, ReadOnly: true },
+          ...spec.datasets.map(datasetMount),
         ],
         RestartPolicy: { Name: 'unless-stopped' },
         // The engine refuses more than the machine has; a limit above that is no limit.
@@ -443,6 +466,17 @@ export class DockerRuntime implements Runtime {
     const hash = createHash('sha256').update(JSON.stringify(options)).digest('hex').slice(0, 16);
     const labels = { [specLabel]: hash, [resourcesLabel]: JSON.stringify({ cpu, memory, gpu }) };
     return { ...options, Labels: { ...this.#labels(spec.id), ...labels } };
+  }
+
+  /** Whoever can write beside a data set could put a symbolic link in its place. */
+  async #mustBeThere(dataset: DatasetMount): Promise<void> {
+    const source = await this.findDataset(dataset);
+    if (source === dataset.source) return;
+    throw new RuntimeError(
+      'dataset_missing',
+      `The data set ${dataset.name} cannot be mounted: ${dataset.source} has become a symbolic link to ${source}.`,
+      'Delete the data set and add the folder that is meant.',
+    );
   }
 
   #labels(id: string): Record<string, string> {
