@@ -142,6 +142,11 @@ async function create(options: {
   return container;
 }
 
+function writeVariables(secrets: string, variables: Record<string, string>): void {
+  const content = Object.entries(variables).map(([name, value]) => `${name}=${value}\0`);
+  writeFileSync(join(secrets, 'variables'), content.join(''));
+}
+
 async function log(container: Docker.Container): Promise<string> {
   const raw = (await container.logs({ stdout: true, stderr: true })) as Buffer;
   return raw.toString('latin1');
@@ -270,9 +275,15 @@ describe('the environment image', { skip: reachable ? false : 'Docker is not rea
       assert.equal((await withKey(environmentWithout, 'user', 'true')).status, 0);
     });
 
-    it('renames the user and keeps its home', async () => {
+    it('renames the user and gives it a home of that name', async () => {
       const renamed = await start({ environment: ['BERTH_USER=anna'] });
-      assert.equal((await withKey(renamed, 'user', 'id -un; pwd', 'anna')).stdout, 'anna\n/home/developer\n');
+      const { stdout } = await withKey(
+        renamed,
+        'user',
+        'id -un; id -gn; pwd; echo $HOME; stat -c %U:%G ~/.bashrc; touch ~/x && echo written',
+        'anna',
+      );
+      assert.equal(stdout, 'anna\nanna\n/home/anna\n/home/anna\nanna:anna\nwritten\n');
       refused(await withKey(renamed, 'user', 'true', 'developer'));
       await renamed.container.restart();
       renamed.address = await addressOf(renamed.container);
@@ -443,6 +454,102 @@ describe('the environment image', { skip: reachable ? false : 'Docker is not rea
         'developer /gemini/output',
         'written',
       ]);
+    });
+  });
+
+  describe('gives sessions the variables that Berth mounts', () => {
+    const variables: Record<string, string> = {
+      PLAIN: 'a value',
+      EMPTY: '',
+      SPACES: '  around  ',
+      QUOTES: `it's "quoted" \\" \\' \\\\ \`not run\``,
+      DOLLARS: '$HOME ${HOME} $(id) %h & # ; | * ~ !',
+      SEVERAL_LINES: "first\nsecond's\n\n",
+      RETURN: 'a\rb\r',
+      UNICODE: '数据 Ünïcödé 🚀',
+      LONG: 'x'.repeat(8192),
+      PATH: '/opt/own/bin:/usr/local/bin:/usr/bin:/bin',
+    };
+    let varied: Environment;
+    before(async () => {
+      const secrets = makeSecrets();
+      writeVariables(secrets, variables);
+      varied = await start({ secrets });
+    });
+
+    const seenBy = (stdout: string) => {
+      const pairs = stdout.split('\0').map((pair) => /^([^=]*)=([^]*)$/.exec(pair)?.slice(1) ?? ['', '']);
+      const seen = Object.fromEntries(pairs) as Record<string, string>;
+      return Object.fromEntries(Object.keys(variables).map((name) => [name, seen[name]]));
+    };
+
+    it('byte for byte: to a command, a login shell, an interactive one and JupyterLab’s Python', async () => {
+      const python = `import os; print('\\0'.join(f'{k}={v}' for k, v in os.environ.items()), end='')`;
+      for (const command of [
+        'env -0',
+        'bash -lc "env -0"',
+        'bash -ic "env -0" 2>/dev/null',
+        'sh -lc "env -0"',
+        `/opt/jupyter/bin/python -c "${python}"`,
+      ]) {
+        const { stdout, stderr } = await withKey(varied, 'user', command);
+        assert.deepEqual(seenBy(stdout), variables, `${command}: ${stderr}`);
+        assert.equal(stderr, '');
+      }
+    });
+
+    it('in a terminal, where a person logs in', async () => {
+      const command = `env -0 > ~/seen; exit`;
+      const options = [...keyOptions('user'), '-tt', `developer@${varied.address}`];
+      await run('ssh', options, `${command}\n`);
+      const { stdout } = await withKey(varied, 'user', 'cat ~/seen');
+      assert.deepEqual(seenBy(stdout), variables);
+    });
+
+    it('without a shell of its own making, but for those with line breaks', async () => {
+      const { stdout } = await withKey(varied, 'user', 'cat /proc/$$/environ');
+      const { SEVERAL_LINES: _lines, RETURN: _return, ...others } = variables;
+      const seen = seenBy(stdout);
+      for (const [name, value] of Object.entries(others)) assert.equal(seen[name], value, name);
+    });
+
+    it('and leaves those alone that a person has changed since', async () => {
+      const { stdout } = await withKey(
+        varied,
+        'user',
+        'export PLAIN=mine; bash -ic "printenv PLAIN" 2>/dev/null',
+      );
+      assert.equal(stdout, 'mine\n');
+    });
+
+    it('from the next start, with none of the old ones left', async () => {
+      writeVariables(varied.secrets, { OTHER: 'new' });
+      await varied.container.restart();
+      varied.address = await addressOf(varied.container);
+      await until('a second start', async () => (await withKey(varied, 'user', 'true')).status === 0);
+      const { stdout } = await withKey(varied, 'user', 'bash -lc "env"');
+      assert.match(stdout, /^OTHER=new$/m);
+      assert.doesNotMatch(stdout, /^PLAIN=/m);
+    });
+
+    it('and shows them to nobody else', async () => {
+      const secret = 'a secret of a person';
+      writeVariables(varied.secrets, { SECRET: secret });
+      await varied.container.restart();
+      varied.address = await addressOf(varied.container);
+      await until('another start', async () => (await withKey(varied, 'user', 'true')).status === 0);
+      const seen = [
+        JSON.stringify(await varied.container.inspect()),
+        await log(varied.container),
+        JSON.stringify(await varied.container.top()),
+      ];
+      for (const each of seen) assert.ok(!each.includes(secret));
+      const { stdout } = await withKey(
+        varied,
+        'user',
+        'stat -c "%U %a" /run/berth/variables /run/berth/sshd_config',
+      );
+      assert.equal(stdout, 'developer 600\nroot 600\n');
     });
   });
 

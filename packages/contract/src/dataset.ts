@@ -6,6 +6,11 @@ import { NumericId, Timestamp, listQuery, nullable, oneOf, page } from './common
 export const datasetKinds = ['folder', 'volume'] as const;
 export type DatasetKind = (typeof datasetKinds)[number];
 
+export const DatasetName = Type.String({
+  pattern: '^[a-z0-9][a-z0-9-]{0,31}$',
+  maxLength: 32,
+  description: 'lower case letters, digits and hyphens; part of the folder that environments see',
+});
 const Customers = nullable(Type.Array(NumericId, { maxItems: 1000, uniqueItems: true }), {
   description: 'customers that may mount it; null: all',
 });
@@ -15,7 +20,9 @@ export const Dataset = Type.Object(
   {
     name: Type.String(),
     kind: oneOf(datasetKinds, { description: 'a folder of the host, or a volume of the runtime' }),
-    source: Type.String({ description: 'absolute path of the folder, or name of the volume' }),
+    source: nullable(Type.String(), {
+      description: 'absolute path of the folder, or name of the volume; null: only administrators see it',
+    }),
     read_only: Type.Boolean(),
     description: Type.String(),
     customers: Customers,
@@ -32,7 +39,7 @@ export const ListDatasets = listQuery({});
 
 export const AddDataset = Type.Object(
   {
-    name: Type.String({ pattern: '^[a-z0-9][a-z0-9-]{0,31}$', maxLength: 32 }),
+    name: DatasetName,
     kind: oneOf(datasetKinds),
     source: Type.String({ minLength: 1, maxLength: 1024, pattern: '^[^\\u0000-\\u001f:]+$' }),
     read_only: Type.Optional(Type.Boolean({ description: 'default true' })),

@@ -30,12 +30,21 @@ export const EnvironmentId = Type.String({ pattern: '^[a-z0-9][a-z0-9-]{1,40}$',
 
 const PartialResources = Type.Partial(Resources, { additionalProperties: false });
 
-/** Names as POSIX has them; `BERTH_*` is Berth's own. Values: no zero character. */
-export const EnvironmentVariables = Type.Record(
-  Type.String({ pattern: '^(?!BERTH_)[A-Za-z_][A-Za-z0-9_]{0,127}$' }),
-  Type.String({ maxLength: 8192, pattern: '^[^\\u0000]*$' }),
-  { maxProperties: 100, additionalProperties: false },
-);
+/** Names as POSIX has them; `BERTH_*` is Berth's own, and those of bash that nothing can change are nobody's. */
+const VariableName = Type.String({
+  pattern: '^(?!BERTH_|(BASHOPTS|BASH_VERSINFO|EUID|PPID|SHELLOPTS|UID)$)[A-Za-z_][A-Za-z0-9_]{0,127}$',
+});
+/** No zero character. */
+const VariableValue = Type.String({ maxLength: 8192, pattern: '^[^\\u0000]*$' });
+/** How many variables one environment has at most. */
+export const mostVariables = 100;
+const variables = { maxProperties: mostVariables, additionalProperties: false };
+
+export const EnvironmentVariables = Type.Record(VariableName, VariableValue, variables);
+export type EnvironmentVariables = Static<typeof EnvironmentVariables>;
+
+/** Bytes of all names and values together: they are handed to each program that starts. */
+export const longestVariablesBytes = 128 * 1024;
 
 export const CreateEnvironment = Type.Object(
   {
@@ -75,7 +84,12 @@ export const UpdateEnvironment = Type.Object(
   {
     name: Type.Optional(EnvironmentName),
     resources: Type.Optional(PartialResources),
-    env_vars: Type.Optional(EnvironmentVariables),
+    env_vars: Type.Optional(
+      Type.Record(VariableName, nullable(VariableValue), {
+        ...variables,
+        description: 'those named are set, or removed by null; the others stay',
+      }),
+    ),
     datasets: Type.Optional(
       Type.Array(slug('a data set'), { maxItems: 32, uniqueItems: true, description: 'all of them' }),
     ),
@@ -91,7 +105,11 @@ export const UpdateEnvironment = Type.Object(
 export type UpdateEnvironment = Static<typeof UpdateEnvironment>;
 
 export const StartEnvironment = Type.Object(
-  { resources: Type.Optional(PartialResources) },
+  {
+    resources: Type.Optional(
+      Type.Partial(Type.Omit(Resources, ['storage']), { additionalProperties: false }),
+    ),
+  },
   {
     $id: 'StartEnvironment',
     additionalProperties: false,
@@ -121,7 +139,11 @@ export const KeptStorage = Type.Object(
 export type KeptStorage = Static<typeof KeptStorage>;
 export const KeptStoragePage = page(KeptStorage, 'KeptStoragePage');
 export type KeptStoragePage = Static<typeof KeptStoragePage>;
-export const ListKeptStorage = listQuery({});
+export const ListKeptStorage = listQuery({
+  search: Type.Optional(Type.String({ maxLength: 64, description: 'part of the name or id, in any case' })),
+  customer_id: Type.Optional(NumericId),
+});
+export type ListKeptStorage = Static<typeof ListKeptStorage>;
 
 export const Failure = Type.Object(
   {
@@ -226,7 +248,7 @@ export type EventKind = (typeof eventKinds)[number];
 /** One line of an environment's timeline. */
 export const EnvironmentEvent = Type.Object(
   {
-    id: Type.Integer({ description: 'grows; the cursor of this list' }),
+    id: Type.Integer({ description: 'grows with time' }),
     at: Timestamp,
     kind: oneOf(eventKinds),
     step: Type.Union([Type.String(), Type.Null()]),
@@ -243,10 +265,15 @@ export type EventPage = Static<typeof EventPage>;
 export const ListEvents = Type.Object(
   {
     limit: Type.Optional(Type.Integer({ minimum: 1, maximum: 1000, default: 200 })),
+    cursor: Type.Optional(Type.String({ maxLength: 500, description: 'next_cursor of the page before' })),
     after: Type.Optional(Type.Integer({ minimum: 0, description: 'only events with a greater id' })),
+    kind: Type.Optional(oneOf(eventKinds)),
+    search: Type.Optional(Type.String({ maxLength: 64, description: 'part of the message, in any case' })),
+    sort: Type.Optional(oneOf(['at', '-at'], { default: 'at', description: 'with "-" the latest first' })),
   },
   { additionalProperties: false },
 );
+export type ListEvents = Static<typeof ListEvents>;
 
 export const LogsQuery = Type.Object(
   {

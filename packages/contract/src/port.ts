@@ -26,5 +26,11 @@ export const ListPorts = listQuery({
   port: Type.Optional(Type.Integer({ minimum: 1, maximum: 65535, description: 'the history of this port' })),
   env_id: Type.Optional(Type.String({ maxLength: 41 })),
   customer_id: Type.Optional(NumericId),
+  sort: Type.Optional(
+    oneOf(['allocated_at', '-allocated_at', 'external_port', '-external_port'], {
+      default: '-allocated_at',
+      description: 'with "-" the greatest first',
+    }),
+  ),
 });
 export type ListPorts = Static<typeof ListPorts>;

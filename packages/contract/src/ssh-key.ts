@@ -15,6 +15,7 @@ export type AddSshKey = Static<typeof AddSshKey>;
 export const SshKey = Type.Object(
   {
     id: Type.Integer(),
+    customer_id: Type.Integer(),
     name: Type.String(),
     type: Type.String(),
     fingerprint: Type.String({ description: 'as ssh-keygen -l shows it' }),
@@ -29,4 +30,12 @@ export type SshKey = Static<typeof SshKey>;
 export const SshKeyPage = page(SshKey, 'SshKeyPage');
 export type SshKeyPage = Static<typeof SshKeyPage>;
 
-export const ListSshKeys = listQuery({});
+export const ListSshKeys = listQuery({
+  customer_id: Type.Optional(
+    Type.Integer({
+      minimum: 1,
+      maximum: 2147483647,
+      description: 'for an administrator; default: your own',
+    }),
+  ),
+});

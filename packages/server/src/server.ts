@@ -12,12 +12,14 @@ import { migrate } from './database/migrate.ts';
 import { Notices } from './events/notices.ts';
 import { localSockets, makeApp } from './http/app.ts';
 import type { Services } from './http/app.ts';
-import { setDefaultImage } from './images/catalogue.ts';
+import { forgetRequests } from './http/repeatable.ts';
+import { setDefaultImage } from './images/table.ts';
 import type { Platform } from './platform/platform.ts';
 import { Reconciler } from './reconciler/reconciler.ts';
 import { DockerRuntime } from './runtime/docker/docker-runtime.ts';
 import { KeyRing } from './secrets/key-ring.ts';
 import type { SettingInForce, Settings } from './settings.ts';
+import { LastUse } from './ssh-keys/last-use.ts';
 
 export interface RunningServer {
   publicUrl: string;
@@ -116,11 +118,15 @@ export async function startServer(
     const reconciler = new Reconciler(workshop, folder.serverId, notices);
     await reconciler.start();
     undo.push(() => reconciler.stop());
+    const lastUse = new LastUse({ database, runtime, notices, logger });
+    undo.push(() => lastUse.stop());
 
     const maintenance = setInterval(() => {
-      opened
-        .maintain()
-        .catch((error: Error) => logger.warn({ error: error.message }, 'the database could not be vacuumed'));
+      forgetRequests(database)
+        .then(() => opened.maintain())
+        .catch((error: Error) =>
+          logger.warn({ error: error.message }, 'the database could not be kept in order'),
+        );
     }, maintenanceMs);
     undo.push(() => clearInterval(maintenance));
     undo.push(() => stopping.abort());

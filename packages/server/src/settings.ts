@@ -33,8 +33,12 @@ export interface Settings {
   databaseUrl: string | null;
   runtime: 'docker';
   exposure: 'direct';
+  /** What people are called in new environments: `developer`, or `user<customer id>`. */
+  userName: 'developer' | 'customer';
   /** Reference of the environment image behind the catalogue's `default`; null: not known to this server. */
   environmentImage: string | null;
+  /** Folders of the host in which data sets must be; none: wherever it is not refused. */
+  datasetFolders: string[];
   /** How long an environment may take from the request until ssh answers. */
   readyTimeoutSeconds: number;
   /** How long processes in an environment have to end when it is stopped. */
@@ -150,10 +154,27 @@ const definitions: Definitions = {
   },
   runtime: { default: 'docker', allowed: 'docker', read: oneOf('docker') },
   exposure: { default: 'direct', allowed: 'direct', read: oneOf('direct') },
+  userName: {
+    default: 'developer',
+    allowed: 'developer, or customer for user<customer id>; holds for new environments',
+    read: oneOf('developer', 'customer'),
+  },
   environmentImage: {
     default: null,
     allowed: 'a reference of an image, such as berth/environment:0123456789ab',
     read: (value) => (/^[a-z0-9][A-Za-z0-9_./:@-]{0,254}$/.test(value) ? value : undefined),
+  },
+  datasetFolders: {
+    default: [],
+    allowed:
+      'absolute paths with commas between, such as /srv/data,/mnt/models; without it data sets may be anywhere',
+    read(value) {
+      const folders = value.split(',').map((folder) => folder.trim());
+      return folders.every((folder) => isAbsolute(folder) && resolve(folder) === folder)
+        ? folders
+        : undefined;
+    },
+    show: (folders) => folders.join(','),
   },
   readyTimeoutSeconds: { default: 300, allowed: 'seconds, 5 to 3600', read: wholeNumber(5, 3600) },
   stopGraceSeconds: { default: 10, allowed: 'seconds, 1 to 600', read: wholeNumber(1, 600) },

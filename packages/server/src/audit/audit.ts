@@ -14,6 +14,11 @@ export interface Actor {
   source: string | null;
 }
 
+/** An actor who is signed in. */
+export interface Asker extends Actor {
+  principal: Principal;
+}
+
 export interface Act {
   /** `noun.verb`, such as `customer.create`; also `login`. */
   action: string;
@@ -29,6 +34,10 @@ export interface Act {
 export function actorOf(request: FastifyRequest): Actor {
   // A Unix socket has no address.
   return { principal: request.principal ?? null, source: request.socket.remoteAddress ? request.ip : null };
+}
+
+export function askerOf(request: FastifyRequest): Asker {
+  return { ...actorOf(request), principal: request.principal };
 }
 
 export async function audit(session: Session, { principal, source }: Actor, act: Act): Promise<void> {

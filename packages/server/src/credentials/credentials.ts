@@ -8,6 +8,7 @@ import type { CredentialsRow, EnvironmentRow } from '../database/schema.ts';
 import type { SecretFiles } from '../runtime/runtime.ts';
 import type { KeyRing } from '../secrets/key-ring.ts';
 import { cryptHash, makePassword } from '../secrets/password.ts';
+import { openVariables } from '../environments/variables.ts';
 import { listKeys } from '../ssh-keys/table.ts';
 
 const passwordPurpose = (id: string) => `environment-password:${id}`;
@@ -67,11 +68,11 @@ export function plainPassword(keyRing: KeyRing, row: CredentialsRow): string {
   return keyRing.open(row.password, passwordPurpose(row.env_id));
 }
 
-/** What the container needs to let the right people in: hashes and keys, no password. */
+/** What the container needs to let the right people in, hashes and keys and no password, and their own variables. */
 export async function secretFiles(
   session: Session,
   keyRing: KeyRing,
-  environment: Pick<EnvironmentRow, 'id' | 'customer_id'>,
+  environment: Pick<EnvironmentRow, 'id' | 'customer_id' | 'env_vars'>,
   authorityPublic: string,
 ): Promise<{ files: SecretFiles; hostKeyPublic: string }> {
   const credentials = await readCredentials(session, environment.id);
@@ -84,6 +85,9 @@ export async function secretFiles(
       ssh_host_ed25519_key: keyRing.open(credentials.host_key, hostKeyPurpose(environment.id)),
       'trusted_user_ca.pub': `${authorityPublic}\n`,
       principals: `${environment.id}\n`,
+      variables: Object.entries(openVariables(keyRing, environment))
+        .map(([name, value]) => `${name}=${value}\0`)
+        .join(''),
     },
   };
 }

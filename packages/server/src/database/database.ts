@@ -73,6 +73,8 @@ async function openPGlite(folder: string): Promise<OpenDatabase> {
         'port_mappings',
         'tokens',
         'ssh_credentials',
+        'repeatable_requests',
+        'ssh_keys',
       ]) {
         await sql`vacuum (analyze) ${sql.table(table)}`.execute(database);
       }

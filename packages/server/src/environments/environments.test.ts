@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
 import { after, afterEach, before, describe, test } from 'node:test';
+import { setTimeout as pause } from 'node:timers/promises';
 import type {
   CreateEnvironment,
   CreatedEnvironment,
@@ -8,12 +9,14 @@ import type {
   EventPage,
   Problem,
   SshAccess,
+  UpdateEnvironment,
 } from '@berth/contract';
 import { pathOf, routes } from '@berth/contract';
 import { databases } from '../../../../test/harness/databases.ts';
 import { makeApp } from '../http/app.ts';
 import type { App } from '../http/app.ts';
 import { ControlPlane } from '../testing/control-plane.ts';
+import { stopEnvironment } from './environments.ts';
 import type { Account } from '../testing/control-plane.ts';
 
 for (const on of databases) {
@@ -32,7 +35,7 @@ for (const on of databases) {
     });
     afterEach(() => plane.clear());
 
-    const call = (method: 'GET' | 'POST' | 'DELETE', url: string, payload?: object) =>
+    const call = (method: 'GET' | 'POST' | 'PATCH' | 'DELETE', url: string, payload?: object) =>
       app.inject({
         method,
         url,
@@ -44,6 +47,26 @@ for (const on of databases) {
     const list = async (query: string) =>
       (await call('GET', `${routes.environments}${query}`)).json<EnvironmentPage>();
     const ids = ({ items }: EnvironmentPage) => items.map(({ env_id }) => env_id);
+    const change = (id: string, change: UpdateEnvironment) =>
+      call('PATCH', pathOf(routes.environment, { id }), change);
+    const act = (template: string, id: string, body?: object) => call('POST', pathOf(template, { id }), body);
+    const problem = (answer: Awaited<ReturnType<typeof call>>, status: number, code: string): Problem => {
+      assert.equal(answer.statusCode, status, answer.body);
+      const document = answer.json<Problem>();
+      assert.equal(document.code, code);
+      return document;
+    };
+    const specOf = (id: string) => {
+      const workload = plane.runtime.workloads.get(id);
+      assert.ok(workload);
+      return workload.spec;
+    };
+    const variablesOf = (id: string) => plane.runtime.secrets.get(id)?.variables;
+    const audited = async () => {
+      const rows = await plane.database.selectFrom('audit').selectAll().orderBy('id').execute();
+      await plane.database.deleteFrom('audit').execute();
+      return rows.map(({ action, account, customer_id, target }) => [action, account, customer_id, target]);
+    };
 
     test('have what was asked for, and the defaults for the rest', async () => {
       const answer = await call('POST', routes.environments, { name: 'demo', resources: { cpu: 1.5 } });
@@ -227,10 +250,17 @@ for (const on of databases) {
       assert.equal(all.items.length, 2);
       assert.equal(all.next_cursor, null);
       const first = (await call('GET', `${url}?limit=1`)).json<EventPage>();
-      assert.equal(first.next_cursor, String(first.items[0]?.id));
-      const second = (await call('GET', `${url}?limit=1&after=${first.next_cursor}`)).json<EventPage>();
+      const second = (await call('GET', `${url}?limit=1&cursor=${first.next_cursor}`)).json<EventPage>();
       assert.deepEqual([...first.items, ...second.items], all.items);
       assert.equal(second.next_cursor, null);
+      const after = (await call('GET', `${url}?after=${first.items[0]?.id}`)).json<EventPage>();
+      assert.deepEqual(after.items, second.items);
+      const latest = (await call('GET', `${url}?sort=-at&limit=1`)).json<EventPage>();
+      assert.deepEqual(latest.items, second.items);
+      const earlier = (await call('GET', `${url}?sort=-at&cursor=${latest.next_cursor}`)).json<EventPage>();
+      assert.deepEqual(earlier.items, first.items);
+      const ports = (await call('GET', `${url}?kind=port&search=PORT%2030000`)).json<EventPage>();
+      assert.deepEqual(ports.items, second.items);
     });
 
     test('show what their container printed, and say when the engine is away', async () => {
@@ -249,6 +279,223 @@ for (const on of databases) {
     test('that others have are neither shown nor counted', async () => {
       await plane.create({ name: 'not hers' });
       assert.deepEqual(await list(''), { items: [], next_cursor: null });
+    });
+
+    test('are sorted and filtered as asked, each page after the other', async () => {
+      const made = new Map<string, string>();
+      for (const name of ['delta', 'Alpha', 'charlie', 'Bravo'])
+        made.set(name, (await create({ name })).env_id);
+      await plane.database
+        .updateTable('environments')
+        .set({ started_at: new Date(), status: 'running' })
+        .where('id', 'in', [made.get('charlie') ?? '', made.get('Alpha') ?? ''])
+        .execute();
+      await plane.database
+        .updateTable('environments')
+        .set({ started_at: new Date(Date.now() - 5000) })
+        .where('id', '=', made.get('Alpha') ?? '')
+        .execute();
+      const names = async (query: string) => {
+        const seen: string[] = [];
+        let cursor: string | null = '';
+        while (cursor !== null) {
+          const page: EnvironmentPage = await list(`?limit=1${query}${cursor && `&cursor=${cursor}`}`);
+          seen.push(...page.items.map(({ name }) => name));
+          cursor = page.next_cursor;
+        }
+        return seen;
+      };
+      const byName = ['Alpha', 'Bravo', 'charlie', 'delta'];
+      assert.deepEqual(await names('&sort=name'), byName);
+      assert.deepEqual(await names('&sort=-name'), byName.toReversed());
+      assert.deepEqual(await names('&sort=created_at'), ['delta', 'Alpha', 'charlie', 'Bravo']);
+      assert.deepEqual(await names('&sort=-started_at').then((seen) => seen.slice(0, 2)), [
+        'charlie',
+        'Alpha',
+      ]);
+      assert.deepEqual(await names('&sort=started_at').then((seen) => seen.slice(2)), ['Alpha', 'charlie']);
+      assert.deepEqual(new Set((await names('&sort=-status')).slice(0, 2)), new Set(['Alpha', 'charlie']));
+      assert.deepEqual(await names('&sort=name&search=A'), ['Alpha', 'Bravo', 'charlie', 'delta']);
+      assert.deepEqual(await names('&search=LPH'), ['Alpha']);
+      assert.deepEqual(await names(`&search=${made.get('Bravo')}`), ['Bravo']);
+      assert.deepEqual(await names('&search=%25'), [], 'no pattern');
+      assert.deepEqual(await names('&image=default&status=running&sort=name'), ['Alpha', 'charlie']);
+      assert.deepEqual(await names('&image=other'), []);
+      assert.deepEqual(
+        await names(`&customer_id=${plane.admin.customerId}`),
+        [],
+        "others' are not hers to list",
+      );
+    });
+
+    test('get the variables that they were made with, which are shown by name only', async () => {
+      await plane.startReconciler();
+      const env_vars = { TOKEN: "geheim's\n$HOME", B: '' };
+      const answer = await call('POST', routes.environments, { name: 'demo', env_vars });
+      const { env_id: id, env_vars: names } = answer.json<CreatedEnvironment>();
+      assert.deepEqual(names, ['B', 'TOKEN']);
+      await plane.until(id, 'running');
+      assert.equal(variablesOf(id), "TOKEN=geheim's\n$HOME\0B=\0");
+      const rows = [
+        ...(await plane.database.selectFrom('environments').selectAll().execute()),
+        ...(await plane.database.selectFrom('environment_events').selectAll().execute()),
+      ];
+      assert.doesNotMatch(JSON.stringify(rows), /geheim/);
+      for (const path of [routes.environment, routes.environmentSsh, routes.environmentEvents])
+        assert.doesNotMatch((await call('GET', pathOf(path, { id }))).body, /geheim/);
+    });
+
+    test('are changed: the name at once, all else from the next start', async () => {
+      await plane.startReconciler();
+      const { env_id: id } = await create({ name: 'before', env_vars: { KEPT: '1', GONE: '2', OTHER: '3' } });
+      await plane.until(id, 'running');
+      const runId = plane.runtime.workloads.get(id)?.runId;
+      const answer = await change(id, {
+        name: ' after ',
+        resources: { memory: 8 },
+        sudo: false,
+        env_vars: { GONE: null, OTHER: 'changed', NEW: '4' },
+      });
+      assert.equal(answer.statusCode, 200, answer.body);
+      const changed = answer.json<Environment>();
+      assert.deepEqual(
+        [changed.name, changed.resources.memory, changed.sudo, changed.status, changed.env_vars],
+        ['after', 8, false, 'running', ['KEPT', 'NEW', 'OTHER']],
+      );
+      assert.deepEqual(changed.running_resources, { cpu: 2, memory: 4, gpu: 0, storage: 20 });
+      assert.equal(plane.runtime.workloads.get(id)?.runId, runId, 'it runs on');
+      assert.deepEqual(
+        (await plane.timeline(id)).at(-1),
+        'request: member-of-alice asked: the name "after", from the next start memory 8 GiB, other variables (GONE, NEW, OTHER), sudo off.',
+      );
+
+      await act(routes.environmentRestart, id);
+      const restarted = await plane.until(id, 'running');
+      assert.equal(restarted.running_resources, null);
+      assert.deepEqual([specOf(id).resources.memory, specOf(id).sudo], [8, false]);
+      assert.equal(variablesOf(id), 'KEPT=1\0OTHER=changed\0NEW=4\0');
+    });
+
+    test('keep what a change does not name', async () => {
+      const { env_id: id, ...created } = await create({ name: 'demo', resources: { cpu: 3 }, sudo: false });
+      const changed = (await change(id, { name: 'other' })).json<Environment>();
+      assert.deepEqual([changed.resources, changed.sudo], [created.resources, false]);
+    });
+
+    test('are not changed into what cannot be', async () => {
+      const { env_id: id } = await create({ name: 'demo' });
+      const { env_id: other } = await create({ name: 'other' });
+      const taken = problem(await change(id, { name: 'other' }), 409, 'name_taken');
+      assert.ok(taken.detail.includes(other));
+      assert.equal((await change(id, { name: 'demo' })).statusCode, 200, 'its own name is no other');
+      const shrunk = problem(await change(id, { resources: { storage: 19 } }), 400, 'bad_request');
+      assert.equal(shrunk.field, 'resources.storage');
+      assert.match(shrunk.detail, /is 19 and must be >= 20/);
+      assert.equal((await change(id, { resources: { storage: 21 } })).statusCode, 200);
+      assert.equal((await change(id, {})).statusCode, 400);
+      assert.equal((await change(id, { own_port: 'no' } as object)).json<Problem>().field, 'own_port');
+      assert.equal((await change('none-2222', { name: 'x' })).statusCode, 404);
+      const env_vars = Object.fromEntries(Array.from({ length: 99 }, (_, index) => [`A${index}`, '']));
+      assert.equal((await change(id, { env_vars })).statusCode, 200);
+      problem(await change(id, { env_vars: { B: '', C: '' } }), 400, 'bad_request');
+    });
+
+    test('run with other resources once, until the next plain start', async () => {
+      await plane.startReconciler();
+      const { env_id: id } = await create({ name: 'demo', resources: { cpu: 4, gpu: 1 } });
+      await plane.until(id, 'running');
+      const refused = problem(
+        await act(routes.environmentStart, id, { resources: { gpu: 0 } }),
+        409,
+        'wrong_state',
+      );
+      assert.match(refused.detail, /is running with cpu 4 cores, memory 4 GiB, gpu 1 devices/);
+      assert.match(refused.cure, /^Stop it first/);
+      assert.equal(
+        (await act(routes.environmentStart, id, { resources: { gpu: 1 } })).statusCode,
+        202,
+        'it has that',
+      );
+
+      const stopped = async () => {
+        await act(routes.environmentStop, id);
+        assert.equal((await plane.until(id, 'stopped')).running_resources, null);
+      };
+      await stopped();
+      assert.equal((await act(routes.environmentStart, id, { resources: { gpu: 0 } })).statusCode, 202);
+      const running = await plane.until(id, 'running');
+      assert.deepEqual(running.resources, { cpu: 4, memory: 4, gpu: 1, storage: 20 });
+      assert.deepEqual(running.running_resources, { cpu: 4, memory: 4, gpu: 0, storage: 20 });
+      assert.equal(specOf(id).resources.gpu, 0);
+      assert.equal((await act(routes.environmentStart, id)).json<Environment>().status, 'running');
+
+      await act(routes.environmentRestart, id);
+      assert.equal((await plane.until(id, 'running')).running_resources?.gpu, 0, 'a restart keeps them');
+      await plane.runtime.vanish(id, true);
+      while (!plane.runtime.workloads.has(id)) await pause(10);
+      await plane.until(id, 'running');
+      assert.equal(specOf(id).resources.gpu, 0, 'so does a repair');
+
+      await stopped();
+      await act(routes.environmentStart, id);
+      assert.equal((await plane.until(id, 'running')).running_resources, null);
+      assert.equal(specOf(id).resources.gpu, 1);
+      assert.equal(
+        (await act(routes.environmentStart, id, { resources: { storage: 1 } })).json<Problem>().field,
+        'resources.storage',
+      );
+    });
+
+    test('say what they run with even if they were changed while they started', async () => {
+      const gate = plane.runtime.holdOn('run');
+      await plane.startReconciler();
+      const { env_id: id } = await create({ name: 'demo' });
+      await gate.entered;
+      await change(id, { resources: { memory: 8 } });
+      gate.open();
+      const running = await plane.until(id, 'running');
+      assert.equal(running.running_resources?.memory, specOf(id).resources.memory);
+      assert.equal(running.running_resources?.memory, 4);
+    });
+
+    test('say that their folders keep the size that they were made with where it cannot change', async () => {
+      await plane.startReconciler();
+      const { env_id: id } = await create({ name: 'demo' });
+      await plane.until(id, 'running');
+      await change(id, { resources: { storage: 40 } });
+      plane.runtime.otherSize = 20;
+      await act(routes.environmentRestart, id);
+      const { notes } = await plane.until(id, 'running');
+      plane.runtime.otherSize = null;
+      assert.deepEqual(notes, [
+        'Its folders keep the 20 GiB that they were made with; memory cannot change that.',
+      ]);
+    });
+
+    test('are called by their customer where the settings say so', async () => {
+      const services = plane.with({ userName: 'customer' });
+      const created = await plane.create({ name: 'demo' }, services, alice.principal);
+      assert.equal(created.ssh_username, `user${alice.principal.customerId}`);
+    });
+
+    test('are made for another customer by an administrator, who leaves a record', async () => {
+      const { customerId } = alice.principal;
+      await audited();
+      const { env_id: id } = await plane.create({ name: 'hers', customer_id: customerId });
+      assert.deepEqual(ids(await list('')), [id]);
+      await assert.rejects(plane.create({ name: 'nobody’s', customer_id: 2147483647 }), {
+        code: 'unknown_reference',
+        field: 'customer_id',
+      });
+      await plane.create({ name: 'his own' });
+      await change(id, { name: 'by herself' });
+      await stopEnvironment(plane.services, plane.asker, id);
+      await call('DELETE', pathOf(routes.environment, { id }));
+      assert.deepEqual(await audited(), [
+        ['environment.create', 'admin', customerId, id],
+        ['environment.stop', 'admin', customerId, id],
+        ['environment.delete', 'member-of-alice', customerId, id],
+      ]);
     });
 
     test('send people who look for Jupyter the right way', async () => {

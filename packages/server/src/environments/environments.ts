@@ -5,9 +5,22 @@
  * answers; the reconciler makes it so.
  */
 import { BerthError, defaultResources } from '@berth/contract';
-import type { CreatedEnvironment, CreateEnvironment, Environment, SshAccess, Status } from '@berth/contract';
+import type {
+  CreatedEnvironment,
+  CreateEnvironment,
+  Environment,
+  EnvironmentSortKey,
+  ListEnvironments,
+  Resources,
+  SshAccess,
+  StartEnvironment,
+  Status,
+  UpdateEnvironment,
+} from '@berth/contract';
 import { visibleCustomer } from '../accounts/principal.ts';
 import type { Principal } from '../accounts/principal.ts';
+import { audit } from '../audit/audit.ts';
+import type { Asker } from '../audit/audit.ts';
 import {
   insertCredentials,
   newPassword,
@@ -16,14 +29,24 @@ import {
   updatePassword,
 } from '../credentials/credentials.ts';
 import type { Session } from '../database/database.ts';
+import { datasetsFor } from '../datasets/table.ts';
 import type { EnvironmentRow } from '../database/schema.ts';
 import { addEvents } from '../events/events.ts';
 import type { NewEvent } from '../events/events.ts';
 import type { Services } from '../http/app.ts';
+import { pageOf, readCursor, strangeCursor } from '../http/pages.ts';
+import type { Page } from '../http/pages.ts';
+import type { Remember } from '../http/repeatable.ts';
+import { defaultImage, imageForNew } from '../images/images.ts';
 import { givePort } from '../ports/ports.ts';
 import { activePort, releaseMapping } from '../ports/table.ts';
+import { mustFit } from '../quotas/quotas.ts';
+import { lockCustomer } from '../quotas/table.ts';
+import { storageFor } from '../storage/storage.ts';
+import { handOver } from '../storage/table.ts';
 import { makeEnvironmentId } from './identifier.ts';
 import { presentEnvironment, presentSsh } from './present.ts';
+import { areEqual, inWords, resourcesOf, resourcesOfNextRun } from './resources.ts';
 import {
   findEnvironment,
   idExists,
@@ -31,77 +54,131 @@ import {
   listEnvironments,
   lockEnvironment,
   request,
+  updateColumns,
 } from './table.ts';
+import type { EnvironmentChange } from './table.ts';
+import { changeVariables, openVariables, sealVariables } from './variables.ts';
 
-const defaultImage = 'default';
-const username = 'developer';
-
-/** @throws BerthError `unknown_image`, `name_taken`, `ports_exhausted` */
+/**
+ * @param remember called in the transaction that makes it, so that a repeated request finds the answer if, and only
+ *   if, it was made
+ * @throws BerthError `unknown_image`, `unusable_image`, `unknown_reference`, `name_taken`, `in_use`, `forbidden`,
+ *   `quota_exceeded`, `ports_exhausted`
+ */
 export async function createEnvironment(
   services: Services,
-  principal: Principal,
+  asker: Asker,
   input: CreateEnvironment,
+  remember?: Remember,
 ): Promise<CreatedEnvironment> {
   const { database, runtime, settings, keyRing } = services;
-  const name = input.name.normalize('NFC').trim();
-  if (name === '')
-    throw new BerthError('bad_request', 'name: must hold more than spaces.', { field: 'name' });
-  const image = input.image ?? defaultImage;
-  const { own_port = 'auto', sudo = true } = input;
-  const resources = { ...defaultResources, ...input.resources };
+  const { principal } = asker;
+  const name = readName(input.name);
+  const { image = defaultImage, datasets = [], own_port = 'auto', sudo = true, env_vars = {} } = input;
 
   const password = newPassword();
 
-  const id = await database.transaction().execute(async (transaction) => {
-    await mustBeKnownImage(transaction, image);
-    await lockCustomer(transaction, principal.customerId);
-    await mustBeFreeName(transaction, principal.customerId, name);
+  return database.transaction().execute(async (transaction) => {
+    const customerId = await customerOf(transaction, principal, input.customer_id);
+    const { default_resources } = await imageForNew(transaction, customerId, image);
+    await lockCustomer(transaction, customerId);
+    await mustBeFreeName(transaction, customerId, name);
+    await datasetsFor(transaction, customerId, datasets);
     const id = await freshId(transaction, name);
+    const adopted =
+      input.adopt_storage === undefined
+        ? undefined
+        : await storageFor(transaction, customerId, input.adopt_storage);
+    const resources = {
+      ...defaultResources,
+      ...default_resources,
+      ...(adopted && { storage: adopted.storage }),
+      ...input.resources,
+    };
+    if (adopted) mustNotShrink(adopted.storage, resources.storage);
+    await mustFit(transaction, customerId, {
+      excludeId: adopted?.id ?? null,
+      environments: 1,
+      ...resources,
+    });
+    if (adopted) await handOver(transaction, adopted.id);
     await insertEnvironment(transaction, {
       id,
-      customer_id: principal.customerId,
+      customer_id: customerId,
       name,
       image,
       ...resources,
+      ...sealVariables(keyRing, id, env_vars),
       exposure: settings.exposure,
       own_port,
       sudo,
-      username,
-      storage_id: id,
+      datasets,
+      username: settings.userName === 'customer' ? `user${customerId}` : 'developer',
+      storage_id: adopted?.storage_id ?? id,
       wanted: 'running',
       status: 'creating',
     });
     const events: NewEvent[] = [
       { kind: 'request', message: `${principal.account} asked for it.`, status: 'creating' },
     ];
+    if (adopted) events.push({ kind: 'note', message: `It takes over the files of ${adopted.id}.` });
     // Port first: the answer names it.
-    const environment = { id, customer_id: principal.customerId, own_port };
+    const environment = { id, customer_id: customerId, own_port };
     events.push(...(await givePort(transaction, runtime, settings, environment)).events);
     await insertCredentials(transaction, keyRing, id, password);
     await addEvents(transaction, id, events, 1);
-    return id;
+    if (adopted)
+      await addEvents(transaction, adopted.id, [
+        { kind: 'note', message: `Its files are those of ${id} now.` },
+      ]);
+    if (customerId !== principal.customerId)
+      await audit(transaction, asker, { action: 'environment.create', target: id, customerId });
+    const shown = await getEnvironment({ ...services, database: transaction }, principal, id);
+    const created = { ...shown, ssh_password: password.plain };
+    await remember?.(transaction, 202, created);
+    return created;
   });
-  return { ...(await getEnvironment(services, principal, id)), ssh_password: password.plain };
 }
 
 export async function listMine(
   { database, addresses }: Services,
   principal: Principal,
-  query: { limit?: number; cursor?: string; name?: string; status?: Status },
-): Promise<{ items: Environment[]; next_cursor: string | null }> {
-  const { limit = 100 } = query;
-  const rows = await listEnvironments(database, {
-    customerId: visibleCustomer(principal),
-    name: query.name,
-    status: query.status,
-    after: query.cursor === undefined ? undefined : readCursor(query.cursor),
-    limit: limit + 1,
-  });
-  const last = rows.length > limit ? rows[limit - 1] : undefined;
-  return {
-    items: rows.slice(0, limit).map((row) => presentEnvironment(row, addresses)),
-    next_cursor: last ? Buffer.from(`${last.created_micros} ${last.id}`).toString('base64url') : null,
-  };
+  query: ListEnvironments,
+): Promise<Page<Environment>> {
+  const {
+    limit = 100,
+    sort: order = '-created_at',
+    cursor,
+    customer_id,
+    name,
+    search,
+    status,
+    image,
+  } = query;
+  const descending = order.startsWith('-');
+  const sort = (descending ? order.slice(1) : order) as EnvironmentSortKey;
+  const rows = await listEnvironments(
+    database,
+    { visibleTo: visibleCustomer(principal), customerId: customer_id, name, search, status, image },
+    { sort, descending, after: readPosition(cursor, order), limit: limit + 1 },
+  );
+  return pageOf(
+    rows,
+    limit,
+    ({ id, position }) => [order, position, id],
+    (row) => presentEnvironment(row, addresses),
+  );
+}
+
+const ofNumbers: readonly string[] = ['created_at', 'started_at'] satisfies EnvironmentSortKey[];
+
+/** @throws BerthError `bad_request` when the cursor is not one of a list in this order */
+function readPosition(cursor: string | undefined, order: string): { value: string; id: string } | undefined {
+  const [of, value, id] = (readCursor(cursor, ['string', 'string', 'string']) ?? []) as string[];
+  if (value === undefined || id === undefined) return undefined;
+  if (of !== order || (ofNumbers.includes(order.replace('-', '')) && !/^\d{1,18}$/.test(value)))
+    throw strangeCursor();
+  return { value, id };
 }
 
 /** @throws BerthError `not_found` */
@@ -115,42 +192,111 @@ export async function getEnvironment(
   return presentEnvironment(row, addresses);
 }
 
-/** @throws BerthError `not_found`, `wrong_state` */
+/**
+ * All but the name hold from the next start.
+ *
+ * @throws BerthError `not_found`, `wrong_state`, `name_taken`, `bad_request`, `unknown_reference`, `quota_exceeded`
+ */
+export async function updateEnvironment(
+  services: Services,
+  asker: Asker,
+  id: string,
+  input: UpdateEnvironment,
+): Promise<Environment> {
+  const { keyRing } = services;
+  return change(services, asker, id, 'update', async (row, session) => {
+    const changes: EnvironmentChange = {};
+    const words: string[] = [];
+    if (input.resources !== undefined) {
+      const resources = { ...resourcesOf(row), ...input.resources };
+      mustNotShrink(row.storage, resources.storage);
+      const nextRun = resourcesOfNextRun({ ...resources, run_resources: row.run_resources });
+      await lockCustomer(session, row.customer_id);
+      await mustFit(
+        session,
+        row.customer_id,
+        useOf(row, isToRun(row) ? nextRun : { ...resources, cpu: 0, memory: 0, gpu: 0 }),
+      );
+      Object.assign(changes, resources);
+      words.push(inWords(input.resources));
+    }
+    if (input.env_vars !== undefined) {
+      const variables = changeVariables(openVariables(keyRing, row), input.env_vars);
+      Object.assign(changes, sealVariables(keyRing, id, variables));
+      words.push(`other variables (${Object.keys(input.env_vars).toSorted().join(', ')})`);
+    }
+    if (input.datasets !== undefined) {
+      await datasetsFor(session, row.customer_id, input.datasets);
+      changes.datasets = input.datasets;
+      words.push(input.datasets.length === 0 ? 'no data sets' : `data sets ${input.datasets.join(', ')}`);
+    }
+    if (input.sudo !== undefined) {
+      changes.sudo = input.sudo;
+      words.push(`sudo ${input.sudo ? 'on' : 'off'}`);
+    }
+    if (words.length > 0) words[0] = `from the next start ${words[0]}`;
+    if (input.name !== undefined) {
+      const name = readName(input.name);
+      await lockCustomer(session, row.customer_id);
+      await mustBeFreeName(session, row.customer_id, name, id);
+      changes.name = name;
+      words.unshift(`the name ${JSON.stringify(name)}`);
+    }
+    return { change: changes, asked: words.join(', ') };
+  });
+}
+
+/**
+ * @param input.resources for this run only; without them it runs with its own again
+ * @throws BerthError `not_found`, `wrong_state`, `quota_exceeded`, `ports_exhausted`
+ */
 export async function startEnvironment(
   services: Services,
-  principal: Principal,
+  asker: Asker,
   id: string,
+  input: StartEnvironment = {},
 ): Promise<Environment> {
-  return change(services, principal, id, async (row, session) => {
-    if (row.wanted === 'running' && row.status !== 'failed') return [];
+  return change(services, asker, id, 'start', async (row, session) => {
+    const { cpu, memory, gpu } = { ...resourcesOf(row), ...input.resources };
+    const next = { cpu, memory, gpu, storage: row.storage };
+    if (isToRun(row)) {
+      const { storage: _, ...now } = row.running_resources ?? resourcesOfNextRun(row);
+      if (input.resources === undefined || areEqual(next, { ...now, storage: row.storage })) return null;
+      throw new BerthError('wrong_state', `The environment ${id} is ${row.status} with ${inWords(now)}.`, {
+        field: 'resources',
+        cure: 'Stop it first, then start it with these resources.',
+      });
+    }
+    await lockCustomer(session, row.customer_id);
+    await mustFit(session, row.customer_id, useOf(row, next));
     const events: NewEvent[] = [];
     if ((await activePort(session, id)) === null)
       events.push(...(await givePort(session, services.runtime, services.settings, row)).events);
     const status = row.first_started_at === null ? 'creating' : 'starting';
-    return [{ wanted: 'running', status }, 'start', events];
+    return {
+      wanted: {
+        wanted: 'running',
+        status,
+        run_resources: input.resources === undefined ? null : JSON.stringify(next),
+      },
+      asked: input.resources === undefined ? 'start' : `start, this time with ${inWords(input.resources)}`,
+      events,
+    };
   });
 }
 
 /** @throws BerthError `not_found`, `wrong_state` */
-export async function stopEnvironment(
-  services: Services,
-  principal: Principal,
-  id: string,
-): Promise<Environment> {
-  return change(services, principal, id, (row) =>
+export async function stopEnvironment(services: Services, asker: Asker, id: string): Promise<Environment> {
+  return change(services, asker, id, 'stop', (row) =>
     row.wanted === 'stopped' || row.status === 'failed'
-      ? []
-      : [{ wanted: 'stopped', status: 'stopping', restart_wanted: false }, 'stop', []],
+      ? null
+      : { wanted: { wanted: 'stopped', status: 'stopping', restart_wanted: false }, asked: 'stop' },
   );
 }
 
 /** @throws BerthError `not_found`, `wrong_state` */
-export async function restartEnvironment(
-  services: Services,
-  principal: Principal,
-  id: string,
-): Promise<Environment> {
-  return change(services, principal, id, (row) => {
+export async function restartEnvironment(services: Services, asker: Asker, id: string): Promise<Environment> {
+  return change(services, asker, id, 'restart', (row) => {
     if (row.status !== 'running' && row.status !== 'restarting') {
       throw new BerthError(
         'wrong_state',
@@ -163,26 +309,33 @@ export async function restartEnvironment(
         },
       );
     }
-    return [{ status: 'restarting', restart_wanted: true }, 'restart', []];
+    return { wanted: { status: 'restarting', restart_wanted: true }, asked: 'restart' };
   });
 }
 
-/** @throws BerthError `not_found` */
+/**
+ * @param keepStorage keeps its files for another environment; one that never ran has none
+ * @throws BerthError `not_found`, `wrong_state`
+ */
 export async function deleteEnvironment(
   services: Services,
-  principal: Principal,
+  asker: Asker,
   id: string,
+  keepStorage = false,
 ): Promise<Environment> {
-  return change(
-    services,
-    principal,
-    id,
-    (row) =>
-      row.wanted === 'deleted'
-        ? []
-        : [{ wanted: 'deleted', status: 'deleting', restart_wanted: false }, 'delete', []],
-    { alsoWhileDeleting: true },
-  );
+  return change(services, asker, id, 'delete', (row) => {
+    if (row.wanted === 'deleted') {
+      if (!keepStorage || row.keep_storage) return null;
+      throw new BerthError('wrong_state', `The environment ${id} is being deleted with its files.`, {
+        field: 'keep_storage',
+        cure: 'Nothing brings them back; create a new environment.',
+      });
+    }
+    return {
+      wanted: { wanted: 'deleted', status: 'deleting', restart_wanted: false, keep_storage: keepStorage },
+      asked: keepStorage ? 'delete it and keep its files' : 'delete',
+    };
+  });
 }
 
 /** @throws BerthError `not_found` */
@@ -200,76 +353,139 @@ export async function sshAccess(
 /** The old password opens no new connection within two seconds. @throws BerthError `not_found`, `wrong_state` */
 export async function resetPassword(
   services: Services,
-  principal: Principal,
+  asker: Asker,
   id: string,
 ): Promise<{ ssh_password: string }> {
   const password = newPassword();
-  await change(services, principal, id, async (_row, session) => {
+  await change(services, asker, id, 'reset-password', async (_row, session) => {
     await updatePassword(session, services.keyRing, id, password);
-    return [{}, 'new password', []];
+    return { wanted: {}, asked: 'new password' };
   });
   return { ssh_password: password.plain };
 }
 
-type Decision = [] | [Parameters<typeof request>[2], asked: string, events: NewEvent[]];
+interface Decision {
+  /** What is wanted from now on, for the reconciler. */
+  wanted?: Parameters<typeof request>[2];
+  /** What holds from the next start, or at once without the reconciler. */
+  change?: EnvironmentChange;
+  /** For the timeline. */
+  asked: string;
+  events?: NewEvent[];
+}
 
-/** One request on one environment: locks the row, decides, writes what is wanted and the timeline. */
+/**
+ * One request on one environment: locks the row, decides, writes what is wanted and the timeline.
+ *
+ * @param decide null: it is so already
+ */
 async function change(
   services: Services,
-  principal: Principal,
+  asker: Asker,
   id: string,
-  decide: (row: EnvironmentRow, session: Session) => Decision | Promise<Decision>,
-  options: { alsoWhileDeleting?: boolean } = {},
+  act: string,
+  decide: (row: EnvironmentRow, session: Session) => Decision | null | Promise<Decision | null>,
 ): Promise<Environment> {
+  const { principal } = asker;
   return services.database.transaction().execute(async (transaction) => {
     const row = await lockEnvironment(transaction, id, visibleCustomer(principal));
     if (!row) throw noSuchEnvironment(id);
-    if (row.wanted === 'deleted' && options.alsoWhileDeleting !== true) {
+    if (row.wanted === 'deleted' && act !== 'delete') {
       throw new BerthError('wrong_state', `The environment ${id} is being deleted.`, {
         cure: 'Create a new one.',
       });
     }
-    const [wanted, asked, events] = await decide(row, transaction);
-    if (wanted !== undefined) {
-      const generation = await request(transaction, id, wanted);
+    const decision = await decide(row, transaction);
+    if (decision !== null) {
+      const { wanted, asked, events = [] } = decision;
+      if (decision.change) await updateColumns(transaction, id, decision.change);
+      const generation = wanted && (await request(transaction, id, wanted));
       const line: NewEvent = { kind: 'request', message: `${principal.account} asked: ${asked}.` };
-      if (wanted.status !== undefined) line.status = wanted.status as Status;
-      await addEvents(transaction, id, [line, ...(events ?? [])], generation);
+      if (wanted?.status !== undefined) line.status = wanted.status as Status;
+      await addEvents(transaction, id, [line, ...events], generation);
+      if (act === 'delete' || row.customer_id !== principal.customerId) {
+        await audit(transaction, asker, {
+          action: `environment.${act}`,
+          target: id,
+          customerId: row.customer_id,
+          detail: { asked },
+        });
+      }
     }
     // Read before others can go on: what is asked for may be done, or gone, right after.
     return getEnvironment({ ...services, database: transaction }, principal, id);
   });
 }
 
+/** @throws BerthError `forbidden`, `unknown_reference` */
+async function customerOf(
+  session: Session,
+  principal: Principal,
+  asked: number | undefined,
+): Promise<number> {
+  if (asked === undefined || asked === principal.customerId) return principal.customerId;
+  if (principal.role !== 'admin') {
+    throw new BerthError('forbidden', 'customer_id: only an administrator may name another customer.', {
+      field: 'customer_id',
+      cure: 'Leave it out: the environment is then of your own customer.',
+    });
+  }
+  const found = await session
+    .selectFrom('customers')
+    .select('id')
+    .where('id', '=', asked)
+    .where('deleted_at', 'is', null)
+    .executeTakeFirst();
+  if (found) return asked;
+  throw new BerthError('unknown_reference', `customer_id: there is no customer ${asked}.`, {
+    field: 'customer_id',
+    cure: 'GET /api/customers lists those that there are.',
+  });
+}
+
+/** @throws BerthError `bad_request` */
+function readName(text: string): string {
+  const name = text.normalize('NFC').trim();
+  if (name !== '') return name;
+  throw new BerthError('bad_request', 'name: must hold more than spaces.', { field: 'name' });
+}
+
+/** @throws BerthError `bad_request` */
+function mustNotShrink(before: number, after: number): void {
+  if (after >= before) return;
+  throw new BerthError(
+    'bad_request',
+    `resources.storage: is ${after} and must be >= ${before}: files may be there already, so storage can only grow.`,
+    { field: 'resources.storage' },
+  );
+}
+
+function isToRun({ wanted, status }: EnvironmentRow): boolean {
+  return wanted === 'running' && status !== 'failed';
+}
+
+/** For the quota. */
+function useOf({ id }: EnvironmentRow, resources: Resources): Parameters<typeof mustFit>[2] {
+  return { excludeId: id, environments: 1, ...resources };
+}
+
 function noSuchEnvironment(id: string): BerthError {
   return new BerthError('not_found', `There is no environment ${JSON.stringify(id)}.`);
 }
 
-async function mustBeKnownImage(session: Session, name: string): Promise<void> {
-  const images = await session.selectFrom('images').select('name').orderBy('name').execute();
-  if (images.some((image) => image.name === name)) return;
-  const known = images.map((image) => image.name).join(', ');
-  throw new BerthError(
-    'unknown_image',
-    `image: there is no image ${JSON.stringify(name)}; there ${known ? `are: ${known}` : 'are none'}.`,
-    {
-      field: 'image',
-      ...(known ? {} : { cure: 'Start Berth with "npx berth up", which builds the environment image.' }),
-    },
-  );
-}
-
-/** Names and, later, quotas of one customer are checked one request after the other. */
-async function lockCustomer(session: Session, customerId: number): Promise<void> {
-  await session.selectFrom('customers').select('id').where('id', '=', customerId).forUpdate().execute();
-}
-
-async function mustBeFreeName(session: Session, customerId: number, name: string): Promise<void> {
+/** `except`: the environment that may have it. @throws BerthError `name_taken` */
+async function mustBeFreeName(
+  session: Session,
+  customerId: number,
+  name: string,
+  except = '',
+): Promise<void> {
   const holder = await session
     .selectFrom('environments')
     .select('id')
     .where('customer_id', '=', customerId)
     .where('name', '=', name)
+    .where('id', '<>', except)
     .where('status', '<>', 'deleted')
     .executeTakeFirst();
   if (holder)
@@ -283,19 +499,6 @@ async function freshId(session: Session, name: string): Promise<string> {
     const id = makeEnvironmentId(name);
     if (!(await idExists(session, id))) return id;
   }
-}
-
-function readCursor(cursor: string): { createdAt: string; id: string } {
-  const [, createdAt, id] =
-    /^(\d{1,18}) ([a-z0-9-]{1,41})$/.exec(Buffer.from(cursor, 'base64url').toString('utf8')) ?? [];
-  if (createdAt === undefined || id === undefined) {
-    throw new BerthError(
-      'bad_request',
-      `cursor: ${JSON.stringify(cursor)} is not a next_cursor of this list.`,
-      { field: 'cursor' },
-    );
-  }
-  return { createdAt, id };
 }
 
 /** Used by the reconciler as well: the port goes back, with a line in the timeline. */

@@ -1,8 +1,9 @@
 /** Rows as the API shows them. */
 import { hostBlock, links, sshCommand } from '@berth/contract';
-import type { Environment, SshAccess, Status } from '@berth/contract';
+import type { Environment, Resources, SshAccess, Status } from '@berth/contract';
 import { fingerprint, knownHostsLine, parsePublicKey } from '@berth/ssh';
 import type { CredentialsRow } from '../database/schema.ts';
+import { areEqual, resourcesOf } from './resources.ts';
 import type { EnvironmentWithPort } from './table.ts';
 
 export interface Addresses {
@@ -16,8 +17,8 @@ export function presentEnvironment(row: EnvironmentWithPort, { publicUrl, sshHos
     name: row.name,
     customer_id: row.customer_id,
     image: row.image,
-    resources: { cpu: row.cpu, memory: row.memory, gpu: row.gpu, storage: row.storage },
-    running_resources: row.running_resources,
+    resources: resourcesOf(row),
+    running_resources: otherResources(row),
     datasets: row.datasets,
     env_vars: row.env_var_names,
     exposure: row.exposure,
@@ -39,6 +40,16 @@ export function presentEnvironment(row: EnvironmentWithPort, { publicUrl, sshHos
     started_at: row.started_at?.toISOString() ?? null,
     password_expires_at: null,
   };
+}
+
+const withContainer: readonly string[] = ['running', 'stopping', 'restarting'] satisfies Status[];
+
+/** What the container that runs just now has, where that differs from what the next one gets. */
+function otherResources(row: EnvironmentWithPort): Resources | null {
+  const { running_resources: running, status } = row;
+  return running === null || !withContainer.includes(status) || areEqual(running, resourcesOf(row))
+    ? null
+    : running;
 }
 
 export function presentSsh(

@@ -3,6 +3,7 @@ import { Readable } from 'node:stream';
 import {
   CreatedEnvironment,
   CreateEnvironment,
+  DeleteEnvironment,
   Environment,
   EnvironmentId,
   EnvironmentPage,
@@ -12,12 +13,16 @@ import {
   LogsQuery,
   NewPassword,
   SshAccess,
+  StartEnvironment,
+  UpdateEnvironment,
   BerthError,
   routes,
 } from '@berth/contract';
 import Type from 'typebox';
-import { listEvents, presentEvent } from '../events/events.ts';
+import { askerOf } from '../audit/audit.ts';
+import { pageOfEvents } from '../events/events.ts';
 import type { App, Services } from '../http/app.ts';
+import { rememberOf } from '../http/repeatable.ts';
 import { sendEvents } from '../http/server-sent-events.ts';
 import {
   createEnvironment,
@@ -29,6 +34,7 @@ import {
   sshAccess,
   startEnvironment,
   stopEnvironment,
+  updateEnvironment,
 } from './environments.ts';
 
 const params = Type.Object({ id: EnvironmentId });
@@ -41,7 +47,7 @@ export function environmentRoutes(app: App, services: Services): void {
     routes.environments,
     {
       schema: {
-        summary: 'Environments, newest first',
+        summary: 'Environments, newest first unless sorted otherwise',
         tags,
         querystring: ListEnvironments,
         response: { 200: EnvironmentPage },
@@ -61,7 +67,7 @@ export function environmentRoutes(app: App, services: Services): void {
       },
     },
     async (request, reply) => {
-      const created = await createEnvironment(services, request.principal, request.body);
+      const created = await createEnvironment(services, askerOf(request), request.body, rememberOf(request));
       return reply.code(202).send(created);
     },
   );
@@ -72,8 +78,40 @@ export function environmentRoutes(app: App, services: Services): void {
     (request) => getEnvironment(services, request.principal, request.params.id),
   );
 
+  app.patch(
+    routes.environment,
+    {
+      schema: {
+        summary: 'Change it: the name at once, all else from the next start',
+        tags,
+        params,
+        body: UpdateEnvironment,
+        response: { 200: Environment },
+      },
+    },
+    (request) => updateEnvironment(services, askerOf(request), request.params.id, request.body),
+  );
+
+  app.post(
+    routes.environmentStart,
+    {
+      // Without a body it starts with its own resources.
+      preValidation: async (request) => void (request.body ??= {}),
+      schema: {
+        summary: 'Start it; resources in the body are for this run only',
+        tags,
+        params,
+        body: StartEnvironment,
+        response: { 202: Environment },
+      },
+    },
+    async (request, reply) => {
+      const { id } = request.params;
+      return reply.code(202).send(await startEnvironment(services, askerOf(request), id, request.body));
+    },
+  );
+
   const actions = [
-    { url: routes.environmentStart, summary: 'Start it', act: startEnvironment },
     { url: routes.environmentStop, summary: 'Stop it; its files stay', act: stopEnvironment },
     { url: routes.environmentRestart, summary: 'Stop and start it', act: restartEnvironment },
   ];
@@ -82,15 +120,27 @@ export function environmentRoutes(app: App, services: Services): void {
       url,
       { schema: { summary, tags, params, response: { 202: Environment } } },
       async (request, reply) =>
-        reply.code(202).send(await act(services, request.principal, request.params.id)),
+        reply.code(202).send(await act(services, askerOf(request), request.params.id)),
     );
   }
 
   app.delete(
     routes.environment,
-    { schema: { summary: 'Delete it with its files', tags, params, response: { 202: Environment } } },
-    async (request, reply) =>
-      reply.code(202).send(await deleteEnvironment(services, request.principal, request.params.id)),
+    {
+      schema: {
+        summary: 'Delete it with its files, or keep these for another',
+        tags,
+        params,
+        querystring: DeleteEnvironment,
+        response: { 202: Environment },
+      },
+    },
+    async (request, reply) => {
+      const { params, query } = request;
+      return reply
+        .code(202)
+        .send(await deleteEnvironment(services, askerOf(request), params.id, query.keep_storage));
+    },
   );
 
   app.get(
@@ -109,7 +159,7 @@ export function environmentRoutes(app: App, services: Services): void {
         response: { 200: NewPassword },
       },
     },
-    (request) => resetPassword(services, request.principal, request.params.id),
+    (request) => resetPassword(services, askerOf(request), request.params.id),
   );
 
   app.get(
@@ -126,13 +176,9 @@ export function environmentRoutes(app: App, services: Services): void {
     async (request, reply) => {
       const { id } = request.params;
       await getEnvironment(services, request.principal, id);
-      const { limit = 200, after = 0 } = request.query;
-      if (request.headers.accept?.includes('text/event-stream')) {
-        return sendEvents(request, reply, services, id, after);
-      }
-      const rows = await listEvents(database, id, { after, limit: limit + 1 });
-      const items = rows.slice(0, limit).map(presentEvent);
-      return { items, next_cursor: rows.length > limit ? String(items.at(-1)?.id) : null };
+      if (request.headers.accept?.includes('text/event-stream'))
+        return sendEvents(request, reply, services, id, request.query.after ?? 0);
+      return pageOfEvents(database, id, request.query);
     },
   );
 

@@ -1,13 +1,37 @@
 /** Queries on environments, those of requests. The reconciler's are in reconciler/table.ts. */
-import type { Status } from '@berth/contract';
+import type { EnvironmentSortKey, Status } from '@berth/contract';
 import { sql } from 'kysely';
-import type { Updateable } from 'kysely';
+import type { InferResult, RawBuilder, Updateable } from 'kysely';
 import { notify } from '../database/database.ts';
 import type { Session } from '../database/database.ts';
 import type { EnvironmentRow, EnvironmentsTable, NewEnvironmentRow } from '../database/schema.ts';
 
-/** A row with the port that is the environment's now. */
-export type EnvironmentWithPort = EnvironmentRow & { port: number | null };
+const shown = [
+  'e.id',
+  'e.customer_id',
+  'e.name',
+  'e.image',
+  'e.cpu',
+  'e.memory',
+  'e.gpu',
+  'e.storage',
+  'e.exposure',
+  'e.own_port',
+  'e.sudo',
+  'e.username',
+  'e.status',
+  'e.status_since',
+  'e.step',
+  'e.failure_code',
+  'e.failure_cause',
+  'e.failure_cure',
+  'e.notes',
+  'e.created_at',
+  'e.started_at',
+  'e.datasets',
+  'e.env_var_names',
+  'e.running_resources',
+] as const;
 
 const rows = (session: Session) =>
   session
@@ -15,9 +39,12 @@ const rows = (session: Session) =>
     .leftJoin('port_mappings as p', (join) =>
       join.onRef('p.env_id', '=', 'e.id').on('p.status', '=', 'active'),
     )
-    .selectAll('e')
+    .select(shown)
     .select('p.external_port as port')
     .where('e.status', '<>', 'deleted');
+
+/** What is shown of a row, with the port that is the environment's now. */
+export type EnvironmentWithPort = InferResult<ReturnType<typeof rows>>[number];
 
 /** `customerId` null: whoever's. */
 export async function findEnvironment(
@@ -45,33 +72,81 @@ export async function lockEnvironment(
   return query.forUpdate().executeTakeFirst();
 }
 
+/** A column or expression to sort by; `value` as text is what a cursor holds of it, `at` reads that again. */
+interface SortKey {
+  by: RawBuilder<unknown>;
+  value: RawBuilder<string>;
+  at(value: string): RawBuilder<unknown>;
+}
+
+const micros = (column: RawBuilder<unknown>) =>
+  sql<string>`(extract(epoch from ${column}) * 1000000)::bigint`;
+const text = (by: RawBuilder<unknown>): SortKey => ({
+  by: sql`${by} collate "C"`,
+  value: sql`${by}`,
+  at: (value) => sql`${value}::text`,
+});
+
+const sortKeys: Record<EnvironmentSortKey, SortKey> = {
+  created_at: {
+    by: sql`e.created_at`,
+    value: sql`${micros(sql`e.created_at`)}::text`,
+    at: (value) => sql`(timestamptz 'epoch' + ${value}::bigint * interval '1 microsecond')`,
+  },
+  name: text(sql`lower(e.name)`),
+  status: text(sql`e.status`),
+  // What never ran comes before what ran first.
+  started_at: {
+    by: sql`coalesce(${micros(sql`e.started_at`)}, 0)`,
+    value: sql`coalesce(${micros(sql`e.started_at`)}, 0)::text`,
+    at: (value) => sql`${value}::bigint`,
+  },
+};
+
+export interface EnvironmentFilter {
+  /** null: everybody's. */
+  visibleTo: number | null;
+  customerId: number | undefined;
+  /** A whole name or id. */
+  name: string | undefined;
+  /** Part of either. */
+  search: string | undefined;
+  status: Status | undefined;
+  image: string | undefined;
+}
+
 export async function listEnvironments(
   session: Session,
+  filter: EnvironmentFilter,
   options: {
-    customerId: number | null;
-    name: string | undefined;
-    status: Status | undefined;
-    /** Position of the last row of the page before: its time of creation in microseconds, and its id. */
-    after: { createdAt: string; id: string } | undefined;
+    sort: EnvironmentSortKey;
+    descending: boolean;
+    /** Position of the last row of the page before. */
+    after: { value: string; id: string } | undefined;
     limit: number;
   },
-): Promise<(EnvironmentWithPort & { created_micros: string })[]> {
+): Promise<(EnvironmentWithPort & { position: string })[]> {
+  const { by, value, at } = sortKeys[options.sort];
+  const direction = options.descending ? 'desc' : 'asc';
   let query = rows(session)
-    .select(sql<string>`(extract(epoch from e.created_at) * 1000000)::bigint::text`.as('created_micros'))
-    .orderBy('e.created_at', 'desc')
-    .orderBy('e.id', 'desc')
+    .select(value.as('position'))
+    .orderBy(by, direction)
+    .orderBy('e.id', direction)
     .limit(options.limit);
-  if (options.customerId !== null) query = query.where('e.customer_id', '=', options.customerId);
-  if (options.status !== undefined) query = query.where('e.status', '=', options.status);
-  if (options.name !== undefined) {
-    const name = options.name;
-    query = query.where((e) => e.or([e('e.name', '=', name), e('e.id', '=', name)]));
-  }
-  if (options.after !== undefined) {
-    const { createdAt, id } = options.after;
+  const { visibleTo, customerId, name, search, status, image } = filter;
+  if (visibleTo !== null) query = query.where('e.customer_id', '=', visibleTo);
+  if (customerId !== undefined) query = query.where('e.customer_id', '=', customerId);
+  if (status !== undefined) query = query.where('e.status', '=', status);
+  if (image !== undefined) query = query.where('e.image', '=', image);
+  if (name !== undefined) query = query.where((e) => e.or([e('e.name', '=', name), e('e.id', '=', name)]));
+  if (search !== undefined)
     query = query.where(
-      sql<boolean>`(e.created_at, e.id) < (timestamptz 'epoch' + ${createdAt}::bigint * interval '1 microsecond', ${id})`,
+      sql<boolean>`position(lower(${search}) in lower(e.name)) + position(lower(${search}) in e.id) > 0`,
     );
+  if (options.after !== undefined) {
+    const { after, descending } = options;
+    const beyond = sql.raw(descending ? '<' : '>');
+    query = query.where(sql<boolean>`(${by}, e.id) ${beyond} (${at(after.value)}, ${after.id})`);
   }
   return query.execute();
 }
@@ -95,12 +170,15 @@ export async function idExists(session: Session, id: string): Promise<boolean> {
   return row !== undefined;
 }
 
+export type EnvironmentChange = Updateable<EnvironmentsTable>;
+
+/** Changes what needs no work of the reconciler's: it reads the row when it next starts the environment. */
+export async function updateColumns(session: Session, id: string, change: EnvironmentChange): Promise<void> {
+  await session.updateTable('environments').set(change).where('id', '=', id).execute();
+}
+
 /** Writes down what is wanted from now on, and wakes the reconciler. @returns the new generation */
-export async function request(
-  session: Session,
-  id: string,
-  change: Updateable<EnvironmentsTable>,
-): Promise<number> {
+export async function request(session: Session, id: string, change: EnvironmentChange): Promise<number> {
   const row = await session
     .updateTable('environments')
     .set({

@@ -3,10 +3,13 @@
  *
  * Each line is announced to every server when its transaction commits, so that whoever follows the timeline sees it.
  */
-import type { EnvironmentEvent, EventKind, Status } from '@berth/contract';
+import type { EnvironmentEvent, EventKind, ListEvents, Status } from '@berth/contract';
+import { sql } from 'kysely';
 import { notify } from '../database/database.ts';
 import type { Session } from '../database/database.ts';
 import type { EventRow } from '../database/schema.ts';
+import { pageOf, readCursor } from '../http/pages.ts';
+import type { Page } from '../http/pages.ts';
 
 export interface NewEvent {
   kind: EventKind;
@@ -45,6 +48,7 @@ export async function addEvents(
   );
 }
 
+/** Lines after one of them, first to last. */
 export async function listEvents(
   session: Session,
   id: string,
@@ -58,6 +62,27 @@ export async function listEvents(
     .orderBy('id')
     .limit(options.limit)
     .execute();
+}
+
+/** @throws BerthError `bad_request` when the cursor is none */
+export async function pageOfEvents(
+  session: Session,
+  id: string,
+  { limit = 200, cursor, after, kind, search, sort = 'at' }: ListEvents,
+): Promise<Page<EnvironmentEvent>> {
+  const last = readCursor(cursor, ['number'])?.[0];
+  let query = session
+    .selectFrom('environment_events')
+    .selectAll()
+    .where('env_id', '=', id)
+    .orderBy('id', sort === 'at' ? 'asc' : 'desc')
+    .limit(limit + 1);
+  if (typeof last === 'number') query = query.where('id', sort === 'at' ? '>' : '<', last);
+  if (after !== undefined) query = query.where('id', '>', Math.min(after, Number.MAX_SAFE_INTEGER));
+  if (kind !== undefined) query = query.where('kind', '=', kind);
+  if (search !== undefined)
+    query = query.where(sql<boolean>`position(lower(${search}) in lower(message)) > 0`);
+  return pageOf(await query.execute(), limit, (row) => [row.id], presentEvent);
 }
 
 export function presentEvent(row: EventRow): EnvironmentEvent {

@@ -29,12 +29,15 @@ import { auditRoutes } from '../audit/routes.ts';
 import { customerRoutes } from '../customers/routes.ts';
 import type { Database } from '../database/database.ts';
 import { deviceRoutes } from '../devices/routes.ts';
+import { datasetRoutes } from '../datasets/routes.ts';
 import type { Addresses } from '../environments/present.ts';
 import { environmentRoutes } from '../environments/routes.ts';
 import type { Notices } from '../events/notices.ts';
+import { imageRoutes } from '../images/routes.ts';
 import { platformRoutes } from '../platform/routes.ts';
 import type { Platform } from '../platform/platform.ts';
 import { portRoutes } from '../ports/routes.ts';
+import { quotaRoutes } from '../quotas/routes.ts';
 import type { Runtime } from '../runtime/runtime.ts';
 import type { KeyRing } from '../secrets/key-ring.ts';
 import type { SettingInForce, Settings } from '../settings.ts';
@@ -43,7 +46,9 @@ import { TooManyTries } from '../sign-in/limits.ts';
 import { signInRoutes } from '../sign-in/routes.ts';
 import { sshKeyRoutes } from '../ssh-keys/routes.ts';
 import { tokenRoutes } from '../tokens/routes.ts';
+import { storageRoutes } from '../storage/routes.ts';
 import { sendProblem, toProblem } from './problems.ts';
+import { repeatableRequests } from './repeatable.ts';
 import { compileValidator } from './validation.ts';
 
 export type App = FastifyInstance<
@@ -136,7 +141,7 @@ export async function makeApp(services: Services): Promise<App> {
     if (request.is404) return answerNowhere(request, reply);
     if (error instanceof TooManyTries) reply.header('retry-after', error.retryAfterSeconds);
     return sendProblem(reply, toProblem(error, request));
-  }  );
+  });
   app.removeContentTypeParser('text/plain');
   acceptEmptyJson(app);
 
@@ -163,6 +168,7 @@ export async function makeApp(services: Services): Promise<App> {
       : await authenticate(services, request);
     mustBeAllowed(request);
   });
+  repeatableRequests(app, services);
 
   app.addHook('onRoute', (route) => {
     if (route.url.startsWith(routes.docs)) route.config = { ...route.config, public: true };
@@ -197,6 +203,10 @@ export async function makeApp(services: Services): Promise<App> {
       accountRoutes,
       customerRoutes,
       auditRoutes,
+      storageRoutes,
+      datasetRoutes,
+      imageRoutes,
+      quotaRoutes,
       platformRoutes,
     ]) {
       register(typed, services);
@@ -267,4 +277,6 @@ function acceptEmptyJson(app: App): void {
 }
 
 const apiDescription = `Every route but /healthz, /readyz, the description of the API and those that sign in asks for
-a bearer token, or for the cookie that POST /api/session gives to a browser. Errors are problem documents (RFC 9457) with a stable code, what happened, and the cure.`;
+a bearer token, or for the cookie that POST /api/session gives to a browser. Errors are problem documents (RFC 9457) with
+a stable code, what happened, and the cure. A request that changes something may carry an Idempotency-Key: sent again
+within 24 hours, it is answered as the first time.`;

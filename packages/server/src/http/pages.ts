@@ -46,7 +46,11 @@ export function readCursor(
   } catch {
     // Said below.
   }
-  throw new BerthError('bad_request', 'cursor: is not the next_cursor of a page of this list.', {
+  throw strangeCursor();
+}
+
+export function strangeCursor(): BerthError {
+  return new BerthError('bad_request', 'cursor: is not the next_cursor of a page of this list.', {
     field: 'cursor',
     cure: 'Begin the list anew, without a cursor.',
   });

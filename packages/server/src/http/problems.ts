@@ -49,10 +49,16 @@ export function toProblem(error: unknown, request: FastifyRequest): Problem {
   };
 }
 
+/** What the same request, sent again a little later, may be spared. */
+const passing: ReadonlySet<string> = new Set([
+  'unavailable',
+  'runtime_unavailable',
+  'request_underway',
+] satisfies ErrorCode[]);
+
 export function sendProblem(reply: FastifyReply, problem: Problem): FastifyReply {
   if (problem.status === 401) reply.header('www-authenticate', 'Bearer');
-  if (problem.code === 'unavailable' || problem.code === 'runtime_unavailable')
-    reply.header('retry-after', '2');
+  if (passing.has(problem.code)) reply.header('retry-after', '2');
   return reply.code(problem.status).type('application/problem+json').send(JSON.stringify(problem));
 }
 

@@ -35,7 +35,50 @@ const badBodies: [what: string, body: unknown, field: string, said: RegExp][] = 
   ['a backslash in the name', { name: '..\\windows' }, 'name', /holds a character/],
   ['an unknown field', { name: 'a', nmae: 'b' }, 'nmae', /^nmae: is not a field that is known here\.$/],
   ['a field of the answer', { name: 'a', status: 'running' }, 'status', /is not a field/],
-  ["another customer's id", { name: 'a', customer_id: 1 }, 'customer_id', /is not a field/],
+  ['a text as customer', { name: 'a', customer_id: '1' }, 'customer_id', /is "1" and must be an integer/],
+  ['customer 0', { name: 'a', customer_id: 0 }, 'customer_id', /is 0 and must be >= 1/],
+  ['a text as data sets', { name: 'a', datasets: 'x' }, 'datasets', /is "x" and must be an array/],
+  ['a path as data set', { name: 'a', datasets: ['../x'] }, 'datasets.0', /holds a character/],
+  ['a data set twice', { name: 'a', datasets: ['x', 'x'] }, 'datasets', /must NOT have duplicate items/],
+  ['a list as variables', { name: 'a', env_vars: ['A=b'] }, 'env_vars', /^env_vars: must be an object\.$/],
+  [
+    'a number as variable',
+    { name: 'a', env_vars: { A: 1 } },
+    'env_vars.A',
+    /^env_vars.A: must be a string\.$/,
+  ],
+  ['a variable without a name', { name: 'a', env_vars: { '': 'x' } }, 'env_vars', /is not a field/],
+  [
+    'a variable with a strange name',
+    { name: 'a', env_vars: { 'A B': '' } },
+    'env_vars.A B',
+    /is not a field/,
+  ],
+  ["a variable of Berth's", { name: 'a', env_vars: { BERTH_X: '' } }, 'env_vars.BERTH_X', /is not a field/],
+  ["a variable of the shell's", { name: 'a', env_vars: { UID: '0' } }, 'env_vars.UID', /is not a field/],
+  ['a zero byte in a variable', { name: 'a', env_vars: { A: 'b\u0000' } }, 'env_vars.A', /holds a character/],
+  [
+    'a long variable',
+    { name: 'a', env_vars: { A: 'geheim'.repeat(1400) } },
+    'env_vars.A',
+    /^env_vars\.A: must NOT have more than 8192 characters\.$/,
+  ],
+  [
+    'many variables',
+    { name: 'a', env_vars: Object.fromEntries(Array.from({ length: 101 }, (_, i) => [`A${i}`, ''])) },
+    'env_vars',
+    /must NOT have more than 100 properties/,
+  ],
+  [
+    'long variables',
+    {
+      name: 'a',
+      env_vars: Object.fromEntries(Array.from({ length: 17 }, (_, i) => [`A${i}`, 'x'.repeat(8000)])),
+    },
+    'env_vars',
+    /^env_vars: are 136\d\d\d bytes together; at most 131072/,
+  ],
+  ['a path as kept files', { name: 'a', adopt_storage: '../x' }, 'adopt_storage', /holds a character/],
   ['an unknown resource', { name: 'a', resources: { disk: 1 } }, 'resources.disk', /is not a field/],
   ['no map of resources', { name: 'a', resources: 4 }, 'resources', /is 4 and must be an object/],
   ['null as resources', { name: 'a', resources: null }, 'resources', /is null and must be an object/],
@@ -106,6 +149,11 @@ const badForms: [
   ],
 ];
 
+/** As pages.ts makes them. */
+function cursor(...values: (string | number)[]): string {
+  return Buffer.from(JSON.stringify(values)).toString('base64url');
+}
+
 /** Addresses that are refused or not there. */
 const badAddresses: [url: string, status: number, field?: string][] = [
   [`${environments}?limit=0`, 400, 'limit'],
@@ -120,9 +168,20 @@ const badAddresses: [url: string, status: number, field?: string][] = [
   [`${environments}?status=deleted`, 400, 'status'],
   [`${environments}?cursor=`, 400, 'cursor'],
   [`${environments}?cursor=garbage`, 400, 'cursor'],
-  [`${environments}?cursor=${Buffer.from("1' or 1=1 --").toString('base64url')}`, 400, 'cursor'],
-  [`${environments}?cursor=${Buffer.from(`${'9'.repeat(19)} a-2222`).toString('base64url')}`, 400, 'cursor'],
-  [`${environments}?cursor=${'a'.repeat(201)}`, 400, 'cursor'],
+  [`${environments}?cursor=${cursor("1' or 1=1 --")}`, 400, 'cursor'],
+  [`${environments}?cursor=${cursor('-created_at', '9'.repeat(19), 'a-2222')}`, 400, 'cursor'],
+  [`${environments}?cursor=${cursor('-created_at', "1' or 1=1 --", 'a-2222')}`, 400, 'cursor'],
+  [`${environments}?cursor=${cursor('created_at', '1', 'a-2222')}`, 400, 'cursor'],
+  [`${environments}?sort=name&cursor=${cursor('-created_at', '1', 'a-2222')}`, 400, 'cursor'],
+  [`${environments}?sort=name&cursor=${cursor('name', 'a\u0000', 'a-2222')}`, 400],
+  [`${environments}?cursor=${'a'.repeat(501)}`, 400, 'cursor'],
+  [`${environments}?sort=id`, 400, 'sort'],
+  [`${environments}?sort=--name`, 400, 'sort'],
+  [`${environments}?customer_id=0`, 400, 'customer_id'],
+  [`${environments}?customer_id=2147483648`, 400, 'customer_id'],
+  [`${environments}?search=${'a'.repeat(65)}`, 400, 'search'],
+  [`${routes.keptStorage}?cursor=abc`, 400, 'cursor'],
+  [`${routes.keptStorage}?limit=0`, 400, 'limit'],
   [`${environments}?name=${'a'.repeat(65)}`, 400, 'name'],
   [`${environments}?name=%00`, 400],
   [`${environments}/UPPER`, 400, 'id'],
@@ -148,6 +207,8 @@ const badAddresses: [url: string, status: number, field?: string][] = [
   ['/../../etc/passwd', 404],
   [`${routes.ports}?cursor=-1`, 400, 'cursor'],
   [`${routes.ports}?cursor=abc`, 400, 'cursor'],
+  [`${routes.ports}?cursor=${cursor(1e300, 1)}`, 400, 'cursor'],
+  [`${routes.ports}?sort=status`, 400, 'sort'],
   [`${routes.ports}?status=resting`, 400, 'status'],
   ['/jupyter/none-2222', 404],
 ];
@@ -159,12 +220,15 @@ const goodAddresses: string[] = [
   `${environments}?name=%25`,
   `${environments}?name=%zz`,
   `${environments}?name=`,
-  `${environments}?cursor=${Buffer.from(`${'9'.repeat(18)} zz-2222`).toString('base64url')}`,
-  `${environments}?cursor=${Buffer.from('0 a').toString('base64url')}`,
+  `${environments}?cursor=${cursor('-created_at', '9'.repeat(18), 'zz-2222')}`,
+  `${environments}?cursor=${cursor('-created_at', '0', 'a')}`,
+  `${environments}?sort=started_at&cursor=${cursor('started_at', '9'.repeat(18), 'zz-2222')}`,
+  `${environments}?sort=-name&cursor=${cursor('-name', "' or '1'='1", '')}`,
+  `${environments}?search=%25_%5C'`,
+  `${routes.keptStorage}?search=' or '1'='1`,
   `${environments}?limit=1000`,
-  `${routes.ports}?cursor=999999999999999`,
-  `${routes.ports}?cursor=2147483648`,
-  `${routes.ports}?cursor=0`,
+  `${routes.ports}?cursor=${cursor(999999999999999, 999999999999999)}`,
+  `${routes.ports}?sort=external_port&cursor=${cursor(2147483648, -1)}`,
 ];
 
 const peculiarNames = [
@@ -330,6 +394,12 @@ for (const on of databases) {
         }),
         { numRuns: 150 },
       );
+    });
+
+    test("for another customer's environment is a thing of administrators", async () => {
+      const answer = await post('{"name": "a", "customer_id": 2147483647}');
+      const { code, field } = problem(answer, 403);
+      assert.deepEqual([code, field], ['forbidden', 'customer_id']);
     });
 
     test('for something with a name that is taken names the holder', async () => {

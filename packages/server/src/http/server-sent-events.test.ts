@@ -195,7 +195,7 @@ for (const on of databases) {
       await plane.until(id, 'running');
       const client = follow(id);
       await has(client, 2);
-      await deleteEnvironment(plane.services, alice.principal, id);
+      await deleteEnvironment(plane.services, { principal: alice.principal, source: null }, id);
       await eventually(
         () => client.ended,
         (ended) => ended,

@@ -27,7 +27,7 @@ for (const on of databases) {
     const create = (settings: Partial<Settings>, input: Partial<CreateEnvironment> = {}) =>
       plane.create({ name: `port-${(count += 1)}`, ...input }, plane.with(settings));
     const remove = async (id: string) => {
-      await deleteEnvironment(plane.services, plane.admin, id);
+      await deleteEnvironment(plane.services, plane.asker, id);
       await plane.until(id, 'gone');
     };
     const history = () => plane.database.selectFrom('port_mappings').selectAll().orderBy('id').execute();
@@ -73,10 +73,10 @@ for (const on of databases) {
       const settings = range(20000, 20009);
       const { env_id: id, ssh_port } = await create(settings);
       await plane.until(id, 'running');
-      await stopEnvironment(plane.services, plane.admin, id);
+      await stopEnvironment(plane.services, plane.asker, id);
       await plane.until(id, 'stopped');
       assert.equal((await create(settings)).ssh_port, 20001);
-      await startEnvironment(plane.services, plane.admin, id);
+      await startEnvironment(plane.services, plane.asker, id);
       assert.equal((await plane.until(id, 'running')).ssh_port, ssh_port);
     });
 
@@ -194,14 +194,14 @@ for (const on of databases) {
       assert.doesNotMatch((await plane.timeline(none.env_id)).join('\n'), /ort/);
 
       // The one that goes without starts without as well, and takes one once there is one.
-      await stopEnvironment(plane.services, plane.admin, auto.env_id);
+      await stopEnvironment(plane.services, plane.asker, auto.env_id);
       await plane.until(auto.env_id, 'stopped');
-      await startEnvironment(plane.with(settings), plane.admin, auto.env_id);
+      await startEnvironment(plane.with(settings), plane.asker, auto.env_id);
       assert.equal((await plane.until(auto.env_id, 'running')).ssh_port, null);
       await remove(first);
-      await stopEnvironment(plane.services, plane.admin, auto.env_id);
+      await stopEnvironment(plane.services, plane.asker, auto.env_id);
       await plane.until(auto.env_id, 'stopped');
-      await startEnvironment(plane.with(settings), plane.admin, auto.env_id);
+      await startEnvironment(plane.with(settings), plane.asker, auto.env_id);
       assert.equal((await plane.until(auto.env_id, 'running')).ssh_port, 20000);
     });
   });

@@ -17,20 +17,32 @@ export function portRoutes(app: App, { database }: Services): void {
       },
     },
     async (request) => {
-      const { limit = 100, cursor, status, port, env_id, customer_id } = request.query;
+      const {
+        limit = 100,
+        cursor,
+        status,
+        port,
+        env_id,
+        customer_id,
+        sort = '-allocated_at',
+      } = request.query;
+      const by = sort.endsWith('external_port') ? 'external_port' : 'id';
+      const [value, id] = (readCursor(cursor, ['number', 'number']) ?? []) as number[];
       const rows = await listMappings(database, {
         visibleTo: visibleCustomer(request.principal),
         customerId: customer_id,
         envId: env_id,
         port,
         status,
-        before: readCursor(cursor, ['number'])?.[0] as number | undefined,
+        by,
+        descending: sort.startsWith('-'),
+        after: value === undefined || id === undefined ? undefined : { value, id },
         limit: limit + 1,
       });
       return pageOf(
         rows,
         limit,
-        ({ id }) => [id],
+        (row) => [row[by], row.id],
         (row) => ({
           ...row,
           allocated_at: row.allocated_at.toISOString(),

@@ -125,16 +125,32 @@ export async function listMappings(
     envId: string | undefined;
     port: number | undefined;
     status: 'active' | 'released' | undefined;
-    before: number | undefined;
+    /** Ids grow with the time of allocation. */
+    by: 'id' | 'external_port';
+    descending: boolean;
+    /** Position of the last row of the page before. */
+    after: { value: number; id: number } | undefined;
     limit: number;
   },
 ): Promise<PortMappingRow[]> {
-  let query = session.selectFrom('port_mappings').selectAll().orderBy('id', 'desc').limit(options.limit);
+  const { by, descending, after } = options;
+  const direction = descending ? 'desc' : 'asc';
+  let query = session
+    .selectFrom('port_mappings')
+    .selectAll()
+    .orderBy(by, direction)
+    .orderBy('id', direction)
+    .limit(options.limit);
   if (options.visibleTo !== null) query = query.where('customer_id', '=', options.visibleTo);
   if (options.customerId !== undefined) query = query.where('customer_id', '=', options.customerId);
   if (options.envId !== undefined) query = query.where('env_id', '=', options.envId);
   if (options.port !== undefined) query = query.where('external_port', '=', options.port);
   if (options.status !== undefined) query = query.where('status', '=', options.status);
-  if (options.before !== undefined) query = query.where(sql<boolean>`id < ${options.before}::bigint`);
+  if (after !== undefined) {
+    const beyond = sql.raw(descending ? '<' : '>');
+    query = query.where(
+      sql<boolean>`(${sql.ref(by)}, id) ${beyond} (${after.value}::bigint, ${after.id}::bigint)`,
+    );
+  }
   return query.execute();
 }

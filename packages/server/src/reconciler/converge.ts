@@ -10,7 +10,9 @@ import type { Logger } from 'pino';
 import { secretFiles } from '../credentials/credentials.ts';
 import type { Database } from '../database/database.ts';
 import type { EnvironmentRow } from '../database/schema.ts';
+import { specDatasets } from '../datasets/table.ts';
 import { releasePort } from '../environments/environments.ts';
+import { resourcesOfNextRun } from '../environments/resources.ts';
 import { addEvents } from '../events/events.ts';
 import type { NewEvent } from '../events/events.ts';
 import type { Platform } from '../platform/platform.ts';
@@ -20,6 +22,7 @@ import { RuntimeError, allDone } from '../runtime/runtime.ts';
 import type { ObservedWorkload, Runtime, WorkloadSpec } from '../runtime/runtime.ts';
 import type { KeyRing } from '../secrets/key-ring.ts';
 import type { Settings } from '../settings.ts';
+import { hasFiles } from '../storage/storage.ts';
 import { waitForSsh } from './handshake.ts';
 import {
   beginStep,
@@ -29,6 +32,7 @@ import {
   restartDone,
   settle,
   showStarting,
+  storageIsClaimed,
   wasTakenAndDeleted,
 } from './table.ts';
 
@@ -59,8 +63,9 @@ export class Superseded extends Error {
 export async function converge(workshop: Workshop, row: EnvironmentRow, signal: AbortSignal): Promise<void> {
   const began = Date.now();
   try {
+    if (row.status === 'deleted') await converged.storageDropped(workshop, row);
     // It stays as it failed until somebody asks for a start, which gives it another status, or for its deletion.
-    if (row.status === 'failed' && row.wanted !== 'deleted') await converged.failed(workshop, row);
+    else if (row.status === 'failed' && row.wanted !== 'deleted') await converged.failed(workshop, row);
     else if (row.wanted === 'running') await converged.running(workshop, row, signal, began);
     else if (row.wanted === 'stopped') await converged.stopped(workshop, row, began);
     else await converged.deleted(workshop, row, began);
@@ -79,7 +84,8 @@ export async function converge(workshop: Workshop, row: EnvironmentRow, signal: 
 async function clearUp({ database, runtime }: Workshop, row: EnvironmentRow): Promise<void> {
   if (!(await wasTakenAndDeleted(database, row))) return;
   await runtime.removeWorkload(row.id, 1);
-  await runtime.removeStorage(row.id, row.created_at);
+  if (!(await storageIsClaimed(database, row.storage_id)))
+    await runtime.removeStorage(row.storage_id, row.created_at);
 }
 
 const converged = {
@@ -119,7 +125,11 @@ const converged = {
     );
     signal.throwIfAborted();
     await begin(workshop, row, 'storage', 'Making its folders that last.');
-    await allDone([runtime.ensureStorage(spec), runtime.writeSecrets(row.id, files)]);
+    let otherSize: number | null = null;
+    await allDone([
+      runtime.ensureStorage(spec).then((size) => (otherSize = size)),
+      runtime.writeSecrets(row.id, files),
+    ]);
     signal.throwIfAborted();
     await begin(workshop, row, 'container', 'Starting its container.');
     workload = await runOnFreePort(workshop, row, spec);
@@ -127,9 +137,10 @@ const converged = {
     const onMove = (message: string) => addEvents(database, row.id, [{ kind: 'retry', message }]);
     workload = await waitForSsh(runtime, row.id, workload, hostKeyPublic, onMove, deadline, signal);
 
-    const notes = notesOf(workshop, row);
+    const notes = notesOf(workshop, spec, otherSize);
     const since = drifted ? began : row.status_since.getTime();
-    await finish(workshop, row, { status: 'running', runId: workload.runId, notes }, [
+    const { runId, resources: runResources } = workload;
+    await finish(workshop, row, { status: 'running', runId, runResources, notes }, [
       ...notes
         .filter((note) => !row.notes.includes(note))
         .map((message): NewEvent => ({ kind: 'note', message })),
@@ -149,23 +160,38 @@ const converged = {
     }
     await begin(workshop, row, 'stop', 'Stopping its container.');
     await runtime.stop(row.id, settings.stopGraceSeconds);
-    await finish(workshop, row, { status: 'stopped' }, [
+    await finish(workshop, row, { status: 'stopped', runResources: null }, [
       { kind: 'status', status: 'stopped', message: `Stopped after ${seconds(began)} s; its files stay.` },
     ]);
   },
 
   async deleted(workshop: Workshop, row: EnvironmentRow, began: number): Promise<void> {
     const { runtime, database } = workshop;
-    await begin(workshop, row, 'remove', 'Removing its container and its files.');
+    const kept = row.keep_storage && hasFiles(row);
+    const what = kept ? 'its container; its files are kept' : 'its container and its files';
+    await begin(workshop, row, 'remove', `Removing ${what}.`);
     await runtime.removeWorkload(row.id, 1);
-    await runtime.removeStorage(row.id, row.created_at);
+    if (!kept) await runtime.removeStorage(row.storage_id, row.created_at);
+    const left = kept ? 'its files and this history are left' : 'nothing is left but this history';
     await database.transaction().execute(async (transaction) => {
-      if (!(await settle(transaction, row, { status: 'deleted' }))) return;
+      if (!(await settle(transaction, row, { status: 'deleted', storageKept: kept }))) return;
       const released = await releasePort(transaction, row.id);
       await transaction.deleteFrom('ssh_credentials').where('env_id', '=', row.id).execute();
       await addEvents(transaction, row.id, [
         ...released,
-        { kind: 'note', message: `Deleted after ${seconds(began)} s; nothing is left but this history.` },
+        { kind: 'note', message: `Deleted after ${seconds(began)} s; ${left}.` },
+      ]);
+    });
+  },
+
+  /** Files that were kept of a deleted environment, and are no longer wanted. */
+  async storageDropped({ runtime, database }: Workshop, row: EnvironmentRow): Promise<void> {
+    if (row.storage_kept_since !== null && !row.keep_storage)
+      await runtime.removeStorage(row.storage_id, row.created_at);
+    await database.transaction().execute(async (transaction) => {
+      if (!(await settle(transaction, row, { status: 'deleted', storageKept: false }))) return;
+      await addEvents(transaction, row.id, [
+        { kind: 'note', message: 'The files that were kept are removed; nothing is left but this history.' },
       ]);
     });
   },
@@ -208,15 +234,14 @@ async function specOf({ database }: Workshop, row: EnvironmentRow): Promise<Work
   }
   return {
     id: row.id,
+    storageId: row.storage_id,
     imageReference: reference,
     username: row.username,
     sudo: row.sudo,
-    cpuCores: row.cpu,
-    memoryGiB: row.memory,
-    gpus: row.gpu,
-    storageGiB: row.storage,
+    resources: resourcesOfNextRun(row),
     newSince: row.first_started_at === null ? row.created_at : null,
     publicPort: await activePort(database, row.id),
+    datasets: await specDatasets(database, row.datasets),
   };
 }
 
@@ -272,13 +297,21 @@ async function noticeDrift(
   });
 }
 
-function notesOf({ platform }: Workshop, row: EnvironmentRow): string[] {
+function notesOf(
+  { platform, runtime }: Workshop,
+  { resources: { cpu, storage } }: WorkloadSpec,
+  otherSize: number | null,
+): string[] {
   const notes = [];
-  if (row.cpu > platform.cpuCores) {
-    notes.push(`It asks for ${row.cpu} cores; the machine has ${platform.cpuCores}, which it may use.`);
+  if (cpu > platform.cpuCores) {
+    notes.push(`It asks for ${cpu} cores; the machine has ${platform.cpuCores}, which it may use.`);
   }
   if (!platform.storageEnforced)
-    notes.push(`The limit of ${row.storage} GiB of storage is not held to on this host.`);
+    notes.push(`The limit of ${storage} GiB of storage is not held to on this host.`);
+  if (otherSize !== null)
+    notes.push(
+      `Its folders keep the ${otherSize} GiB that they were made with; ${runtime.name} cannot change that.`,
+    );
   return notes;
 }
 
@@ -317,14 +350,14 @@ function failureOf(cause: Error): Failure {
   };
 }
 
-/** An environment that never ran leaves nothing behind; one that did keeps its files and its port. */
+/** An environment that never ran leaves nothing of its own behind; one that did keeps its files and its port. */
 async function fail(workshop: Workshop, row: EnvironmentRow, failure: Failure): Promise<void> {
   const { database, runtime, settings } = workshop;
   const neverRan = row.first_started_at === null;
   try {
     if (neverRan) {
       await runtime.removeWorkload(row.id, 1);
-      await runtime.removeStorage(row.id, row.created_at);
+      if (!hasFiles(row)) await runtime.removeStorage(row.storage_id, row.created_at);
     } else {
       await runtime.stop(row.id, settings.stopGraceSeconds);
     }
@@ -337,7 +370,11 @@ async function fail(workshop: Workshop, row: EnvironmentRow, failure: Failure): 
   await database.transaction().execute(async (transaction) => {
     if (!(await settle(transaction, row, { status: 'failed', failure }))) return;
     const released = neverRan ? await releasePort(transaction, row.id) : [];
-    const kept = neverRan ? 'Nothing was left behind.' : 'Its files and its port were kept.';
+    const kept = !neverRan
+      ? 'Its files and its port were kept.'
+      : hasFiles(row)
+        ? 'The files that it took over were kept.'
+        : 'Nothing was left behind.';
     await addEvents(transaction, row.id, [
       {
         kind: 'status',

@@ -149,10 +149,10 @@ describe('the reconciler', { concurrency: true }, () => {
       test('gives what runs another address when somebody else answers at its own', async () => {
         await plane.startReconciler();
         const id = await running();
-        await stopEnvironment(plane.services, plane.admin, id);
+        await stopEnvironment(plane.services, plane.asker, id);
         await plane.until(id, 'stopped');
         plane.runtime.misled.add(id);
-        await startEnvironment(plane.services, plane.admin, id);
+        await startEnvironment(plane.services, plane.asker, id);
         await plane.until(id, 'running');
         assert.deepEqual(
           plane.runtime.calls.filter((call) => call.startsWith('moveAddress')),
@@ -167,7 +167,7 @@ describe('the reconciler', { concurrency: true }, () => {
         const { env_id: id } = await plane.create({ name: 'demo' });
         await plane.until(id, 'failed');
         plane.runtime.heal();
-        await startEnvironment(plane.services, plane.admin, id);
+        await startEnvironment(plane.services, plane.asker, id);
         const { ssh_port, failure } = await plane.until(id, 'running');
         assert.ok(ssh_port !== null);
         assert.equal(failure, null);
@@ -177,16 +177,16 @@ describe('the reconciler', { concurrency: true }, () => {
         await plane.startReconciler();
         const id = await running();
         const port = (await plane.show(id))?.ssh_port;
-        await stopEnvironment(plane.services, plane.admin, id);
+        await stopEnvironment(plane.services, plane.asker, id);
         await plane.until(id, 'stopped');
         plane.runtime.failOn('run', refused);
-        await startEnvironment(plane.services, plane.admin, id);
+        await startEnvironment(plane.services, plane.asker, id);
         const failed = await plane.until(id, 'failed');
         assert.equal(failed.ssh_port, port);
         assert.ok(plane.runtime.storage.has(id));
         assert.match((await plane.timeline(id)).at(-1) ?? '', /Its files and its port were kept/);
         plane.runtime.heal();
-        await startEnvironment(plane.services, plane.admin, id);
+        await startEnvironment(plane.services, plane.asker, id);
         assert.equal((await plane.until(id, 'running')).ssh_port, port);
       });
 
@@ -214,12 +214,12 @@ describe('the reconciler', { concurrency: true }, () => {
           (environment) => environment?.step === 'handshake',
         );
         const asked = Date.now();
-        await stopEnvironment(plane.services, plane.admin, id);
+        await stopEnvironment(plane.services, plane.asker, id);
         await plane.until(id, 'stopped');
         assert.ok(Date.now() - asked < 1500, `after ${Date.now() - asked} ms`);
         assert.equal(plane.runtime.workloads.get(id)?.peer, null);
         plane.runtime.silent = false;
-        await startEnvironment(plane.services, plane.admin, id);
+        await startEnvironment(plane.services, plane.asker, id);
         await plane.until(id, 'running');
       });
 
@@ -229,7 +229,7 @@ describe('the reconciler', { concurrency: true }, () => {
           await plane.startReconciler();
           const { env_id: id } = await plane.create({ name: 'demo' });
           await gate.entered;
-          const answer = await deleteEnvironment(plane.services, plane.admin, id);
+          const answer = await deleteEnvironment(plane.services, plane.asker, id);
           assert.equal(answer.status, 'deleting');
           gate.open();
           await plane.until(id, 'gone');
@@ -246,7 +246,7 @@ describe('the reconciler', { concurrency: true }, () => {
         await plane.startReconciler();
         const { env_id: id } = await plane.create({ name: 'demo' });
         await gate.entered;
-        await resetPassword(plane.services, plane.admin, id);
+        await resetPassword(plane.services, plane.asker, id);
         gate.open();
         await plane.until(id, 'running');
         const { password_hash } = await plane.database
@@ -262,13 +262,18 @@ describe('the reconciler', { concurrency: true }, () => {
         const id = await running();
         const { run_id } = await row(id);
         const before = plane.runtime.secrets.get(id);
-        await resetPassword(plane.services, plane.admin, id);
+        await resetPassword(plane.services, plane.asker, id);
         await eventually(
           () => plane.runtime.secrets.get(id)?.password_hash,
           (hash) => hash !== before?.password_hash,
           2000,
         );
-        await addKey(plane.database, plane.admin, { name: 'laptop', public_key: publicKey });
+        await addKey(
+          plane.database,
+          plane.admin,
+          { principal: plane.admin, source: null },
+          { name: 'laptop', public_key: publicKey },
+        );
         await eventually(
           () => plane.runtime.secrets.get(id)?.authorized_keys ?? '',
           (keys) => keys === `${publicKey}\n`,
@@ -283,8 +288,8 @@ describe('the reconciler', { concurrency: true }, () => {
         await plane.startReconciler();
         const { env_id: id } = await plane.create({ name: 'demo' });
         const failed = await plane.until(id, 'failed');
-        await resetPassword(plane.services, plane.admin, id);
-        await addKey(plane.database, plane.admin, { name: 'laptop', public_key: publicKey });
+        await resetPassword(plane.services, plane.asker, id);
+        await addKey(plane.database, plane.admin, plane.asker, { name: 'laptop', public_key: publicKey });
         await eventually(
           () => row(id),
           ({ due_at, lease_owner }) => due_at === null && lease_owner === null,
@@ -299,7 +304,7 @@ describe('the reconciler', { concurrency: true }, () => {
         const id = await running();
         const first = await row(id);
         const port = (await plane.show(id))?.ssh_port;
-        await restartEnvironment(plane.services, plane.admin, id);
+        await restartEnvironment(plane.services, plane.asker, id);
         const environment = await plane.until(id, 'running');
         const second = await row(id);
         assert.notEqual(second.run_id, first.run_id);
@@ -373,7 +378,7 @@ describe('the reconciler', { concurrency: true }, () => {
         await plane.startReconciler();
         const id = await running();
         plane.runtime.failOn('removeWorkload', broken, 4);
-        await deleteEnvironment(plane.services, plane.admin, id);
+        await deleteEnvironment(plane.services, plane.asker, id);
         await plane.until(id, 'gone');
         await nothingLeft(id);
       });
@@ -389,7 +394,7 @@ describe('the reconciler', { concurrency: true }, () => {
         assert.deepEqual(unclaimed, [
           { kind: 'storage', name: 'stranger-2222-home', id: 'stranger-2222', running: false },
         ]);
-        await deleteEnvironment(plane.services, plane.admin, id);
+        await deleteEnvironment(plane.services, plane.asker, id);
         await plane.until(id, 'gone');
         assert.ok(plane.runtime.storage.has('stranger-2222'));
         assert.ok(!plane.runtime.calls.some((call) => call.includes('stranger')));
@@ -558,9 +563,9 @@ describe('the reconciler', { concurrency: true }, () => {
             .then((rows) => rows.forEach(({ lease_owner }) => owners.add(lease_owner ?? '')));
         }, 5);
         for (const id of ids) await one.until(id, 'running');
-        for (const id of ids) await restartEnvironment(two.services, two.admin, id);
+        for (const id of ids) await restartEnvironment(two.services, two.asker, id);
         for (const id of ids) await two.until(id, 'running');
-        for (const id of ids) await deleteEnvironment(one.services, one.admin, id);
+        for (const id of ids) await deleteEnvironment(one.services, one.asker, id);
         for (const id of ids) await one.until(id, 'gone');
         clearInterval(watching);
         assert.deepEqual(one.runtime.overlaps, []);
@@ -577,7 +582,7 @@ describe('the reconciler', { concurrency: true }, () => {
           (environment) => environment?.step === 'handshake',
         );
         await two.startReconciler('server-two');
-        await deleteEnvironment(two.services, two.admin, id);
+        await deleteEnvironment(two.services, two.asker, id);
         await two.until(id, 'gone', 4000);
         assert.deepEqual(one.runtime.overlaps, []);
       });

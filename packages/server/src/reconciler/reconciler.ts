@@ -9,6 +9,7 @@ import { isDeepStrictEqual } from 'node:util';
 import type { Notices } from '../events/notices.ts';
 import type { EnvironmentRow } from '../database/schema.ts';
 import { RuntimeError } from '../runtime/runtime.ts';
+import type { OwnedThing } from '../runtime/runtime.ts';
 import { Superseded, converge } from './converge.ts';
 import type { Workshop } from './converge.ts';
 import { allStates, claimDue, dropLeases, hurry, makeDue, nextDue, release, renewLeases } from './table.ts';
@@ -204,10 +205,11 @@ export class Reconciler {
     platform.notes = report.notes;
     platform.cpuCores = report.cpuCores;
     // The rows before and after: what is made or deleted while this looks has one in either.
-    const before = new Set((await allStates(database)).map(({ id }) => id));
+    const before = await allStates(database);
     const things = await runtime.list();
-    const rows = new Map((await allStates(database)).map((row) => [row.id, row]));
-    const unknown = things.filter(({ id }) => !rows.has(id) && !before.has(id));
+    const rows = await allStates(database);
+    const claimed = claimsOf([...before, ...rows]);
+    const unknown = things.filter(({ kind, id }) => !claimed[kind].has(id));
     const unclaimed = unknown.filter(({ kind }) => kind !== 'secrets');
     // Files of secrets can be written again from a row, so without one they are of no use to anybody. Another server
     // that took the work over has its own, and knows nothing of these.
@@ -224,7 +226,7 @@ export class Reconciler {
     const running = new Set(
       things.filter((thing) => thing.kind === 'workload' && thing.running).map(({ id }) => id),
     );
-    const different = [...rows.values()].filter(
+    const different = rows.filter(
       ({ id, wanted, status }) =>
         (wanted === 'running' && status === 'running' && !running.has(id)) ||
         (wanted === 'stopped' && status === 'stopped' && running.has(id)),
@@ -237,4 +239,10 @@ export class Reconciler {
     platform.runtimeFault = null;
     this.#turn();
   }
+}
+
+/** By kind of thing, the ids whose things belong to a row: files may have been made for another than has them now. */
+function claimsOf(rows: Awaited<ReturnType<typeof allStates>>): Record<OwnedThing['kind'], Set<string>> {
+  const there = new Set(rows.filter(({ status }) => status !== 'deleted').map(({ id }) => id));
+  return { workload: there, secrets: there, storage: new Set(rows.map((row) => row.storage_id)) };
 }

@@ -3,6 +3,7 @@ import type { Failure, Status } from '@berth/contract';
 import { sql } from 'kysely';
 import type { Session } from '../database/database.ts';
 import type { EnvironmentRow } from '../database/schema.ts';
+import type { RunResources } from '../runtime/runtime.ts';
 
 const now = sql<Date>`clock_timestamp()`;
 
@@ -109,6 +110,17 @@ export async function wasTakenAndDeleted(session: Session, row: EnvironmentRow):
   return found !== undefined;
 }
 
+/** Whether files are somebody's: of an environment that is there, or kept for one. */
+export async function storageIsClaimed(session: Session, storageId: string): Promise<boolean> {
+  const found = await session
+    .selectFrom('environments')
+    .select('id')
+    .where('storage_id', '=', storageId)
+    .where((e) => e.or([e('status', '<>', 'deleted'), e('storage_kept_since', 'is not', null)]))
+    .executeTakeFirst();
+  return found !== undefined;
+}
+
 /**
  * Ends the work on a row, if nobody has asked for something else meanwhile.
  *
@@ -122,7 +134,9 @@ export async function settle(
     runId?: string | null;
     failure?: Failure;
     notes?: string[];
-    restartDone?: boolean;
+    runResources?: RunResources | null;
+    /** Whether files are kept for another from now on, or no longer. */
+    storageKept?: boolean;
   },
 ): Promise<boolean> {
   const { status, failure } = change;
@@ -147,13 +161,22 @@ export async function settle(
       ...(started === undefined || change.runId === undefined || change.runId === row.run_id
         ? {}
         : { started_at: started }),
-      ...(status === 'deleted' ? { deleted_at: now } : {}),
+      ...(change.runResources === undefined ? {} : { running_resources: resourcesOfRun(row, change) }),
+      ...(change.storageKept === undefined ? {} : { storage_kept_since: change.storageKept ? now : null }),
+      ...(status === 'deleted' && changed ? { deleted_at: now } : {}),
     })
     .where('id', '=', row.id)
     .where('generation', '=', row.generation)
     .where('lease_owner', '=', row.lease_owner)
     .executeTakeFirst();
   return result.numUpdatedRows === 1n;
+}
+
+function resourcesOfRun(
+  { storage }: EnvironmentRow,
+  { runResources = null }: { runResources?: RunResources | null },
+): string | null {
+  return runResources && JSON.stringify({ ...runResources, storage });
 }
 
 export async function restartDone(session: Session, row: EnvironmentRow): Promise<void> {
@@ -230,13 +253,14 @@ export async function nextDue(session: Session): Promise<Date | null> {
   return row?.due ?? null;
 }
 
+/** Of everything that has something in the runtime: environments, and deleted ones whose files are kept. */
 export async function allStates(
   session: Session,
-): Promise<Pick<EnvironmentRow, 'id' | 'wanted' | 'status'>[]> {
+): Promise<Pick<EnvironmentRow, 'id' | 'wanted' | 'status' | 'storage_id'>[]> {
   return session
     .selectFrom('environments')
-    .select(['id', 'wanted', 'status'])
-    .where('status', '<>', 'deleted')
+    .select(['id', 'wanted', 'status', 'storage_id'])
+    .where((e) => e.or([e('status', '<>', 'deleted'), e('storage_kept_since', 'is not', null)]))
     .execute();
 }
 

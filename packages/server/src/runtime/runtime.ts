@@ -19,33 +19,53 @@
  * | `observe`, `list` | StatefulSet and pod status from the watch's cache      | inspect                             |
  * | `watch`           | watches on pods and StatefulSets                       | the engine's events                 |
  * | `logs`            | the pod's log                                          | the container's log                 |
+ * | `findDataset`     | hostPath or PersistentVolumeClaim                      | folder of the host, or named volume |
+ * | `checkImage`      | a Job without a network                                | a throwaway container without one   |
  *
  * Everything that is made carries the installation's id, and what does not is never touched.
  */
+import type { DatasetKind, ImageFinding, Resources } from '@berth/contract';
 
-/** The folders of an environment that outlive its container. */
+/** The folders of an environment that outlive its container, and where its user finds each. */
 export const lastingFolders = {
-  code: '/gemini/code',
-  output: '/gemini/output',
-  home: '/home/developer',
+  code: () => '/gemini/code',
+  output: () => '/gemini/output',
+  home: (username: string) => `/home/${username}`,
 } as const;
 
 export type LastingFolder = keyof typeof lastingFolders;
 
+/** What may differ from run to run. */
+export type RunResources = Pick<Resources, 'cpu' | 'memory' | 'gpu'>;
+
+/** Files that many environments mount. */
+export interface DatasetMount {
+  name: string;
+  kind: DatasetKind;
+  /** Absolute path of a folder of the host, or name of a volume. */
+  source: string;
+  readOnly: boolean;
+}
+
+/** Where an environment finds a data set. */
+export function datasetPath(name: string): string {
+  return `/gemini/data-${name}`;
+}
+
 export interface WorkloadSpec {
-  /** Environment id: names the pod or container, its volumes and its host name. */
+  /** Environment id: names the pod or container, and its host name. */
   id: string;
+  /** Names its volumes: its own id, or that of the environment whose files it adopted. */
+  storageId: string;
   imageReference: string;
   username: string;
   sudo: boolean;
-  cpuCores: number;
-  memoryGiB: number;
-  gpus: number;
-  storageGiB: number;
+  resources: Resources;
   /** When it was asked for, as long as it has never run; null: it has, so there are files of its user. */
   newSince: Date | null;
   /** The public port that leads straight to sshd; null: none. */
   publicPort: number | null;
+  datasets: DatasetMount[];
 }
 
 /** Contents of the files at `/etc/berth` in the environment; see the image's README. */
@@ -55,6 +75,8 @@ export interface SecretFiles {
   ssh_host_ed25519_key: string;
   'trusted_user_ca.pub': string;
   principals: string;
+  /** `NAME=value` of each environment variable, each with a zero character after it; read once, at the start. */
+  variables: string;
 }
 
 export interface ObservedWorkload {
@@ -66,6 +88,8 @@ export interface ObservedWorkload {
   outOfMemory: boolean;
   /** Differs from run to run; null when it never ran. */
   runId: string | null;
+  /** What it was made with; null: not known. */
+  resources: RunResources | null;
   /** How often the runtime itself started it again since Berth did. */
   restarts: number;
 }
@@ -74,7 +98,7 @@ export interface ObservedWorkload {
 export interface OwnedThing {
   kind: 'workload' | 'storage' | 'secrets';
   name: string;
-  /** The environment that it was made for. */
+  /** The environment that it was made for; of storage, the `storageId`. */
   id: string;
   running: boolean;
 }
@@ -93,7 +117,17 @@ export interface Runtime {
   /** Makes what all environments share. @throws RuntimeError */
   prepare(): Promise<RuntimeReport>;
   ensureImage(reference: string, onProgress: (message: string) => void, signal: AbortSignal): Promise<void>;
-  ensureStorage(spec: WorkloadSpec): Promise<void>;
+  /** Looks into the image for what an environment needs, after pulling it where it is missing. @throws RuntimeError */
+  checkImage(reference: string, signal: AbortSignal): Promise<ImageFinding[]>;
+  /**
+   * Looks for a data set where it says to be.
+   *
+   * @returns its source, without symbolic links where the runtime can tell
+   * @throws RuntimeError `dataset_missing`
+   */
+  findDataset(dataset: Pick<DatasetMount, 'name' | 'kind' | 'source'>): Promise<string>;
+  /** @returns the size in GiB that is held to, where that is not the one asked for; else null */
+  ensureStorage(spec: WorkloadSpec): Promise<number | null>;
   /** A running environment takes changed files over within a second, without a restart. */
   writeSecrets(id: string, files: SecretFiles): Promise<void>;
   /**
@@ -105,7 +139,7 @@ export interface Runtime {
   moveAddress(id: string): Promise<ObservedWorkload | null>;
   stop(id: string, graceSeconds: number): Promise<void>;
   removeWorkload(id: string, graceSeconds: number): Promise<void>;
-  removeStorage(id: string, createdAt: Date): Promise<void>;
+  removeStorage(storageId: string, createdAt: Date): Promise<void>;
   observe(id: string): Promise<ObservedWorkload | null>;
   /** Everything of this installation, with or without a row. */
   list(): Promise<OwnedThing[]>;
@@ -127,6 +161,7 @@ export interface Runtime {
 export type RuntimeErrorCode =
   | 'unavailable'
   | 'image_missing'
+  | 'dataset_missing'
   | 'port_taken'
   | 'gpu_unavailable'
   | 'not_ours'
@@ -139,6 +174,7 @@ const passing: Record<RuntimeErrorCode, boolean> = {
   unavailable: true,
   other: true,
   image_missing: false,
+  dataset_missing: false,
   port_taken: false,
   gpu_unavailable: false,
   not_ours: false,

@@ -1,16 +1,24 @@
 /** /api/ssh-keys */
-import { AddSshKey, SshKey, SshKeyPage, routes } from '@berth/contract';
+import { AddSshKey, ListSshKeys, NumericId, SshKey, SshKeyPage, routes } from '@berth/contract';
 import Type from 'typebox';
+import { actorOf } from '../audit/audit.ts';
 import type { App, Services } from '../http/app.ts';
-import { addKey, allKeys, removeKey } from './ssh-keys.ts';
+import { addKey, keysOf, removeKey } from './ssh-keys.ts';
 
 export function sshKeyRoutes(app: App, { database }: Services): void {
   const tags = ['ssh-keys'];
 
   app.get(
     routes.sshKeys,
-    { schema: { summary: 'Public keys that open your environments', tags, response: { 200: SshKeyPage } } },
-    async (request) => ({ items: await allKeys(database, request.principal), next_cursor: null }),
+    {
+      schema: {
+        summary: 'Public keys that open your environments, oldest first',
+        tags,
+        querystring: ListSshKeys,
+        response: { 200: SshKeyPage },
+      },
+    },
+    (request) => keysOf(database, request.principal, request.query),
   );
 
   app.post(
@@ -24,7 +32,7 @@ export function sshKeyRoutes(app: App, { database }: Services): void {
       },
     },
     async (request, reply) => {
-      const key = await addKey(database, request.principal, request.body);
+      const key = await addKey(database, request.principal, actorOf(request), request.body);
       return reply.code(201).send(key);
     },
   );
@@ -35,12 +43,12 @@ export function sshKeyRoutes(app: App, { database }: Services): void {
       schema: {
         summary: 'Delete a public key; it opens no new connection within two seconds',
         tags,
-        params: Type.Object({ id: Type.Integer({ minimum: 1, maximum: 2147483647 }) }),
+        params: Type.Object({ id: NumericId }),
         response: { 204: Type.Null() },
       },
     },
     async (request, reply) => {
-      await removeKey(database, request.principal, request.params.id);
+      await removeKey(database, request.principal, actorOf(request), request.params.id);
       return reply.code(204).send(null);
     },
   );

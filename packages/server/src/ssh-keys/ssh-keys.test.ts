@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
 import { generateKeyPairSync } from 'node:crypto';
+import type { KeyObject } from 'node:crypto';
 import { after, before, describe, test } from 'node:test';
 import type { Problem, SshKey, SshKeyPage } from '@berth/contract';
 import { pathOf, routes } from '@berth/contract';
@@ -84,6 +85,30 @@ for (const on of databases) {
       for (const line of key.split('\n').slice(1, -2)) assert.ok(!answer.body.includes(line.slice(0, 20)));
     });
 
+    test('refuse each kind of text that is no key of today in words of its own', async () => {
+      const rsa = (bits: number) => sshLine(generateKeyPairSync('rsa', { modulusLength: bits }).publicKey);
+      const { publicLine } = generateHostKey();
+      const blob = publicLine.split(' ')[1] ?? '';
+      const bad: [what: string, text: string, said: RegExp][] = [
+        ['RSA below 2048 bits', rsa(1024), /1024 bits/],
+        ['DSA', `ssh-dss ${blob}`, /DSA keys are no longer safe/],
+        ['a certificate', `ssh-ed25519-cert-v01@openssh.com ${blob}`, /certificate, not a public key/],
+        ['options', `from="10.0.0.1",no-pty ${publicLine}`, /Options .* are not taken/],
+        ['two keys', `${publicLine}\n${generateHostKey().publicLine}\n`, /one line, and this is several/],
+        ['PEM', '-----BEGIN PUBLIC KEY-----\nMCow\n-----END PUBLIC KEY-----', /PEM format/],
+        ['nothing', '  ', /There is no key here/],
+      ];
+      for (const [what, text, said] of bad) {
+        const answer = await add(alice, text);
+        assert.equal(answer.statusCode, 422, what);
+        const problem = answer.json<Problem>();
+        assert.equal(problem.code, 'bad_ssh_key', what);
+        assert.equal(problem.field, 'public_key', what);
+        assert.match(problem.detail, said, what);
+      }
+      assert.equal((await add(alice, rsa(2048))).statusCode, 201);
+    });
+
     test('refuse what is no key, several keys, and options in front of one', async () => {
       const { publicLine } = generateHostKey();
       const bad = [
@@ -115,6 +140,45 @@ for (const on of databases) {
       assert.ok((await list(alice)).some(({ id }) => id === key.id));
     });
 
+    test('are listed in pages, and of another customer for an administrator who names it', async () => {
+      const carol = await plane.account('carol');
+      const chief = await plane.account('company', 'admin');
+      const ids = [];
+      for (const name of ['one', 'two', 'three'])
+        ids.push((await add(carol, generateHostKey().publicLine, name)).json<SshKey>().id);
+      const page = async (account: Account, query: string) =>
+        (
+          await app.inject({
+            url: `${routes.sshKeys}${query}`,
+            headers: { authorization: `Bearer ${account.token}` },
+          })
+        ).json<SshKeyPage>();
+      const first = await page(carol, '?limit=2');
+      const second = await page(carol, `?limit=2&cursor=${first.next_cursor}`);
+      assert.deepEqual(
+        [...first.items, ...second.items].map(({ id }) => id),
+        ids,
+      );
+      assert.equal(second.next_cursor, null);
+      const query = `?customer_id=${carol.principal.customerId}`;
+      assert.deepEqual((await page(chief, '')).items, []);
+      assert.equal((await page(chief, query)).items.length, 3);
+      assert.deepEqual((await page(mallory, query)).items, []);
+      assert.equal((await remove(chief, ids[0] ?? 0)).statusCode, 204);
+      const acts = await plane.database
+        .selectFrom('audit')
+        .select(['action', 'account', 'customer_id'])
+        .where('customer_id', '=', carol.principal.customerId)
+        .orderBy('id', 'desc')
+        .execute();
+      assert.deepEqual(acts[0], {
+        action: 'ssh_key.delete',
+        account: chief.principal.account,
+        customer_id: carol.principal.customerId,
+      });
+      assert.equal(acts.length, 4);
+    });
+
     test('with an id that is none are not found or a bad request, never an error of ours', async () => {
       for (const id of ['0', '-1', '1.5', 'abc', '99999999999999999999', '1e3', '%00', '2147483648']) {
         const { statusCode } = await app.inject({
@@ -126,4 +190,21 @@ for (const on of databases) {
       }
     });
   });
+}
+
+/** As a .pub file has it. */
+function sshLine(key: KeyObject): string {
+  const { n = '', e = '' } = key.export({ format: 'jwk' });
+  const text = (bytes: Buffer) => {
+    const length = Buffer.alloc(4);
+    length.writeUInt32BE(bytes.length);
+    return Buffer.concat([length, bytes]);
+  };
+  // RFC 4251: a number whose first bit is set has a zero byte in front.
+  const number = (value: string) => {
+    const bytes = Buffer.from(value, 'base64url');
+    return text((bytes[0] ?? 0) >= 0x80 ? Buffer.concat([Buffer.alloc(1), bytes]) : bytes);
+  };
+  const blob = Buffer.concat([text(Buffer.from('ssh-rsa')), number(e), number(n)]);
+  return `ssh-rsa ${blob.toString('base64')}`;
 }

@@ -2,16 +2,22 @@
 import { BerthError } from '@berth/contract';
 import type { AddSshKey, SshKey } from '@berth/contract';
 import { KeyError, parsePublicKey } from '@berth/ssh';
+import { visibleCustomer } from '../accounts/principal.ts';
 import type { Principal } from '../accounts/principal.ts';
+import { audit } from '../audit/audit.ts';
+import type { Actor } from '../audit/audit.ts';
 import type { Database } from '../database/database.ts';
 import type { SshKeyRow } from '../database/schema.ts';
 import { renewSecrets } from '../environments/table.ts';
+import { pageOf, readCursor } from '../http/pages.ts';
+import type { Page } from '../http/pages.ts';
 import { deleteKey, insertKey, listKeys } from './table.ts';
 
 /** @throws BerthError `bad_ssh_key`, `duplicate_key` */
 export async function addKey(
   database: Database,
   principal: Principal,
+  actor: Actor,
   { name, public_key }: AddSshKey,
 ): Promise<SshKey> {
   const key = readKey(public_key);
@@ -24,7 +30,13 @@ export async function addKey(
       fingerprint: key.fingerprint,
       public_key: key.line,
     });
-    if (inserted) await renewSecrets(transaction, principal.customerId);
+    if (!inserted) return undefined;
+    await renewSecrets(transaction, principal.customerId);
+    await audit(transaction, actor, {
+      action: 'ssh_key.add',
+      target: key.fingerprint,
+      detail: { id: inserted.id, name },
+    });
     return inserted;
   });
   if (!row)
@@ -34,17 +46,39 @@ export async function addKey(
   return presentKey(row);
 }
 
-export async function allKeys(database: Database, principal: Principal): Promise<SshKey[]> {
-  return (await listKeys(database, principal.customerId)).map(presentKey);
+/** Those of the asking account's customer; an administrator may name another. */
+export async function keysOf(
+  database: Database,
+  principal: Principal,
+  { limit = 100, cursor, customer_id }: { limit?: number; cursor?: string; customer_id?: number },
+): Promise<Page<SshKey>> {
+  const after = (readCursor(cursor, ['number'])?.[0] as number | undefined) ?? 0;
+  const customerId = customer_id ?? principal.customerId;
+  const visible = visibleCustomer(principal);
+  const rows =
+    visible === null || visible === customerId
+      ? await listKeys(database, customerId, { after, limit: limit + 1 })
+      : [];
+  return pageOf(rows, limit, ({ id }) => [id], presentKey);
 }
 
 /** @throws BerthError `not_found` */
-export async function removeKey(database: Database, principal: Principal, id: number): Promise<void> {
+export async function removeKey(
+  database: Database,
+  principal: Principal,
+  actor: Actor,
+  id: number,
+): Promise<void> {
   await database.transaction().execute(async (transaction) => {
-    if (!(await deleteKey(transaction, principal.customerId, id))) {
-      throw new BerthError('not_found', `There is no key ${id}.`);
-    }
-    await renewSecrets(transaction, principal.customerId);
+    const row = await deleteKey(transaction, visibleCustomer(principal), id);
+    if (!row) throw new BerthError('not_found', `There is no key ${id}.`);
+    await renewSecrets(transaction, row.customer_id);
+    await audit(transaction, actor, {
+      action: 'ssh_key.delete',
+      target: row.fingerprint,
+      customerId: row.customer_id,
+      detail: { id, name: row.name },
+    });
   });
 }
 
@@ -63,9 +97,10 @@ function readKey(line: string) {
 }
 
 function presentKey(row: SshKeyRow): SshKey {
-  const { id, name, type, fingerprint, public_key, created_at, last_used_at } = row;
+  const { id, customer_id, name, type, fingerprint, public_key, created_at, last_used_at } = row;
   return {
     id,
+    customer_id,
     name,
     type,
     fingerprint,

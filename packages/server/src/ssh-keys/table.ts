@@ -1,14 +1,20 @@
 /** Queries on public keys. */
+import { sql } from 'kysely';
 import type { Session } from '../database/database.ts';
-import type { SshKeyRow } from '../database/schema.ts';
+import type { EnvironmentRow, SshKeyRow } from '../database/schema.ts';
 
-export async function listKeys(session: Session, customerId: number): Promise<SshKeyRow[]> {
-  return session
+/** By id; `page` null: all of them. */
+export async function listKeys(
+  session: Session,
+  customerId: number,
+  page: { after: number; limit: number } | null = null,
+): Promise<SshKeyRow[]> {
+  const query = session
     .selectFrom('ssh_keys')
     .selectAll()
     .where('customer_id', '=', customerId)
-    .orderBy('id')
-    .execute();
+    .orderBy('id');
+  return page === null ? query.execute() : query.where('id', '>', page.after).limit(page.limit).execute();
 }
 
 export async function insertKey(
@@ -23,12 +29,44 @@ export async function insertKey(
     .executeTakeFirst();
 }
 
-export async function deleteKey(session: Session, customerId: number, id: number): Promise<boolean> {
-  const row = await session
-    .deleteFrom('ssh_keys')
-    .where('id', '=', id)
+/** `customerId` null: whoever's. */
+export async function deleteKey(
+  session: Session,
+  customerId: number | null,
+  id: number,
+): Promise<SshKeyRow | undefined> {
+  let query = session.deleteFrom('ssh_keys').where('id', '=', id);
+  if (customerId !== null) query = query.where('customer_id', '=', customerId);
+  return query.returningAll().executeTakeFirst();
+}
+
+/** `ids` null: all that run. */
+export async function runningEnvironments(
+  session: Session,
+  ids: string[] | null,
+): Promise<Pick<EnvironmentRow, 'id' | 'customer_id'>[]> {
+  let query = session
+    .selectFrom('environments')
+    .select(['id', 'customer_id'])
+    .where('status', '=', 'running');
+  if (ids !== null) query = query.where(sql<boolean>`id = any(${sql.val(ids)}::text[])`);
+  return query.execute();
+}
+
+/** One that was used less than `restMs` ago stays as it is. */
+export async function markUsed(
+  session: Session,
+  customerId: number,
+  fingerprint: string,
+  restMs: number,
+): Promise<void> {
+  await session
+    .updateTable('ssh_keys')
+    .set({ last_used_at: sql<Date>`now()` })
     .where('customer_id', '=', customerId)
-    .returning('id')
-    .executeTakeFirst();
-  return row !== undefined;
+    .where('fingerprint', '=', fingerprint)
+    .where(
+      sql<boolean>`(last_used_at is null or last_used_at < now() - make_interval(secs => ${restMs / 1000}::double precision))`,
+    )
+    .execute();
 }

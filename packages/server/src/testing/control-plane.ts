@@ -12,6 +12,7 @@ import { pino } from 'pino';
 import type { TestDatabase } from '../../../../test/harness/databases.ts';
 import type { Principal } from '../accounts/principal.ts';
 import { principalOfAccount } from '../accounts/table.ts';
+import type { Asker } from '../audit/audit.ts';
 import { firstStart } from '../customers/first-start.ts';
 import type { Installation } from '../customers/first-start.ts';
 import { openDataFolder } from '../data-folder.ts';
@@ -21,7 +22,7 @@ import { createEnvironment, getEnvironment } from '../environments/environments.
 import { listEvents } from '../events/events.ts';
 import { Notices } from '../events/notices.ts';
 import type { Services } from '../http/app.ts';
-import { setDefaultImage } from '../images/catalogue.ts';
+import { setDefaultImage } from '../images/table.ts';
 import { Reconciler } from '../reconciler/reconciler.ts';
 import { KeyRing } from '../secrets/key-ring.ts';
 import { accountHash } from '../secrets/password.ts';
@@ -136,6 +137,11 @@ export class ControlPlane {
     return this.services.database;
   }
 
+  /** The administrator, asking through the socket in the data folder. */
+  get asker(): Asker {
+    return { principal: this.admin, source: null };
+  }
+
   /** The same services with other settings. */
   with(settings: Partial<Settings>, others: Partial<Services> = {}): Services {
     return { ...this.services, ...others, settings: { ...this.services.settings, ...settings } };
@@ -177,7 +183,7 @@ export class ControlPlane {
     services: Services = this.services,
     principal = this.admin,
   ): Promise<CreatedEnvironment> {
-    return createEnvironment(services, principal, input);
+    return createEnvironment(services, { principal, source: null }, input);
   }
 
   /** null when it is gone. */

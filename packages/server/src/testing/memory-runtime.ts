@@ -5,12 +5,14 @@
  * A running workload listens on a port of its own and proves its host key in a real SSH handshake, from the files that
  * Berth wrote for it. Calls can be made to fail, to wait, or to answer as an engine that is away.
  */
-import { once } from 'node:events';
+import { EventEmitter, on, once } from 'node:events';
+import type { ImageFinding } from '@berth/contract';
 import { parsePrivateKey } from '@berth/ssh';
 import { startPeer } from '../../../ssh/src/testing/peer.ts';
 import type { Peer } from '../../../ssh/src/testing/peer.ts';
 import { RuntimeError } from '../runtime/runtime.ts';
 import type {
+  DatasetMount,
   ObservedWorkload,
   OwnedThing,
   Runtime,
@@ -22,6 +24,8 @@ import type {
 type Call =
   | 'prepare'
   | 'ensureImage'
+  | 'checkImage'
+  | 'findDataset'
   | 'ensureStorage'
   | 'writeSecrets'
   | 'run'
@@ -58,7 +62,14 @@ export class MemoryRuntime implements Runtime {
   readonly calls: string[] = [];
   /** Two calls for one environment at the same time, other than looking: two servers at work on it. */
   readonly overlaps: string[] = [];
+  /** What a look into an image finds, by reference; in others nothing is missing. */
+  readonly findings = new Map<string, ImageFinding[]>();
+  /** Folders and volumes of data sets that are not there; those that are links, and to where. */
+  readonly missingSources = new Set<string>();
+  readonly links = new Map<string, string>();
   storageEnforced = true;
+  /** The size that storage has, where that is not the one asked for. */
+  otherSize: number | null = null;
   /** sshd of a workload that runs answers nobody. */
   silent = false;
   /** Environments at whose address somebody else answers, until they are given another. */
@@ -66,6 +77,8 @@ export class MemoryRuntime implements Runtime {
   readonly #faults = new Map<Call, { error: () => Error; left: number }>();
   readonly #gates = new Map<Call, { enter(): void; opened: Promise<void> }>();
   readonly #busy = new Map<string, Call>();
+  readonly #printed = new EventEmitter();
+  readonly #followers = new Map<string, number>();
   readonly #watchers = new Set<Handlers>();
   #away = false;
   #runs = 0;
@@ -124,8 +137,22 @@ export class MemoryRuntime implements Runtime {
     return this.#call('ensureImage', null, () => onProgress('It is there.'), signal);
   }
 
-  ensureStorage({ id }: WorkloadSpec): Promise<void> {
-    return this.#call('ensureStorage', null, () => void this.storage.add(id));
+  findDataset({ name, source }: Pick<DatasetMount, 'name' | 'source'>): Promise<string> {
+    return this.#call('findDataset', null, () => {
+      if (!this.missingSources.has(source)) return this.links.get(source) ?? source;
+      throw new RuntimeError('dataset_missing', `The data set ${name} is not at ${source}.`, 'Make it.');
+    });
+  }
+
+  checkImage(reference: string, signal: AbortSignal): Promise<ImageFinding[]> {
+    return this.#call('checkImage', null, () => this.findings.get(reference) ?? [], signal);
+  }
+
+  ensureStorage({ storageId }: WorkloadSpec): Promise<number | null> {
+    return this.#call('ensureStorage', null, () => {
+      this.storage.add(storageId);
+      return this.otherSize;
+    });
   }
 
   writeSecrets(id: string, files: SecretFiles): Promise<void> {
@@ -206,10 +233,35 @@ export class MemoryRuntime implements Runtime {
     ]);
   }
 
-  async *logs(id: string): AsyncIterable<string> {
+  async *logs(id: string, options: { follow: boolean; signal: AbortSignal }): AsyncIterable<string> {
     await Promise.resolve();
     if (this.#away) throw this.#unavailable();
-    yield `the log of ${id}`;
+    if (!options.follow) {
+      yield `the log of ${id}`;
+      return;
+    }
+    this.#followers.set(id, (this.#followers.get(id) ?? 0) + 1);
+    try {
+      const lines = on(this.#printed, id, { signal: options.signal, close: [`end of ${id}`] });
+      for await (const [line] of lines as AsyncIterable<[string]>) yield line;
+    } finally {
+      this.#followers.set(id, (this.#followers.get(id) ?? 1) - 1);
+    }
+  }
+
+  /** How many follow the workload's log just now. */
+  followers(id: string): number {
+    return this.#followers.get(id) ?? 0;
+  }
+
+  /** The workload prints a line, to those that follow its log. */
+  print(id: string, line: string): void {
+    this.#printed.emit(id, line);
+  }
+
+  /** Ends the streams of those that follow, as an engine that starts anew does. */
+  cutLogs(id: string): void {
+    this.#printed.emit(`end of ${id}`);
   }
 
   async watch(handlers: Handlers, signal: AbortSignal): Promise<void> {
@@ -260,6 +312,7 @@ export class MemoryRuntime implements Runtime {
       exitCode,
       outOfMemory: false,
       runId,
+      resources: { cpu: spec.resources.cpu, memory: spec.resources.memory, gpu: spec.resources.gpu },
       restarts,
     };
   }

@@ -52,6 +52,8 @@ const statements = [
     add column default_resources jsonb not null default '{}',
     add column customers integer[],
     add column last_check jsonb`,
+  // What is left of a deleted environment still names its image, which may be gone since.
+  `alter table environments drop constraint environments_image_fkey`,
   `create table datasets (
     name text primary key,
     kind text not null check (kind in ('folder', 'volume')),

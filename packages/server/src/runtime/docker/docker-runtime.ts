@@ -11,18 +11,23 @@ import { mkdir, readFile, readdir, rename, rm, writeFile } from 'node:fs/promise
 import { createServer } from 'node:net';
 import { basename, join } from 'node:path';
 import { sshdCapabilities, sudoCapabilities } from '@berth/image/capabilities';
+import type { ImageFinding } from '@berth/contract';
 import type Docker from 'dockerode';
 import { RuntimeError, allDone, lastingFolders } from '../runtime.ts';
 import type {
+  DatasetMount,
   LastingFolder,
   ObservedWorkload,
   OwnedThing,
+  RunResources,
   Runtime,
   RuntimeReport,
   SecretFiles,
   WorkloadSpec,
 } from '../runtime.ts';
+import { datasetMount, findDataset } from './dataset.ts';
 import { engineMessage, hasStatus, runtimeError } from './errors.ts';
+import { tryImage } from './image-trial.ts';
 import { containerLog } from './log.ts';
 import { ensureGuard, ensureNetwork, randomAddress } from './network.ts';
 import type { Network } from './network.ts';
@@ -31,6 +36,7 @@ import { watchEvents } from './watch.ts';
 const installationLabel = 'berth.installation';
 const environmentLabel = 'berth.environment';
 const specLabel = 'berth.spec';
+const resourcesLabel = 'berth.resources';
 
 const secretsTarget = '/etc/berth';
 
@@ -137,33 +143,56 @@ export class DockerRuntime implements Runtime {
     }
   }
 
-  async ensureStorage(spec: WorkloadSpec): Promise<void> {
+  async checkImage(reference: string, signal: AbortSignal): Promise<ImageFinding[]> {
+    await this.ensureImage(reference, () => undefined, signal);
+    try {
+      return await tryImage(this.#docker, reference, this.#labels(''), signal);
+    } catch (error) {
+      throw runtimeError(error, `looking into the image ${reference}`);
+    }
+  }
+
+  async findDataset(dataset: Pick<DatasetMount, 'name' | 'kind' | 'source'>): Promise<string> {
+    try {
+      return await findDataset(this.#docker, dataset, environmentLabel);
+    } catch (error) {
+      throw runtimeError(error, `looking for the data set ${dataset.name}`);
+    }
+  }
+
+  async ensureStorage({ storageId, resources, newSince }: WorkloadSpec): Promise<number | null> {
     const { storageEnforced } = await this.#prepared();
+    const size = sizeOption(resources.storage);
+    let otherSize: number | null = null;
     try {
       await allDone(
         folders.map(async (folder) => {
-          const name = volumeName(spec.id, folder);
+          const name = volumeName(storageId, folder);
           const volume = this.#docker.getVolume(name);
           // Answers for a volume that is there already as well, whoever made it; hence the look at it.
           const make = async () => {
             await this.#docker.createVolume({
               Name: name,
-              Labels: this.#labels(spec.id),
-              ...(storageEnforced ? { DriverOpts: { size: `${Math.round(spec.storageGiB * 1024)}m` } } : {}),
+              Labels: this.#labels(storageId),
+              ...(storageEnforced ? { DriverOpts: { size } } : {}),
             });
             return volume.inspect();
           };
           let made = await make();
-          if (spec.newSince !== null && isHalfMade(made, spec.newSince)) {
+          if (newSince !== null && isHalfMade(made, newSince)) {
             await volume.remove();
             made = await make();
           }
-          this.#mustBeOurs(made.Labels, spec.id, `The Docker volume ${name}`);
+          this.#mustBeOurs(made.Labels, storageId, `The Docker volume ${name}`);
+          // The engine cannot change the size of a volume that is there.
+          const has = made.Options?.['size'];
+          if (has !== undefined && has !== size) otherSize = Number.parseInt(has) / 1024;
         }),
       );
     } catch (error) {
       throw runtimeError(error, 'making its storage');
     }
+    return otherSize;
   }
 
   async writeSecrets(id: string, files: SecretFiles): Promise<void> {
@@ -189,11 +218,10 @@ export class DockerRuntime implements Runtime {
         this.#mustBeOurs(found.Config.Labels, spec.id, `The container ${spec.id}`);
         if (found.State.Paused) await container.unpause();
         if (found.State.Running) return this.#observed(found);
-        if (found.Config.Labels[specLabel] !== options.Labels?.[specLabel]) await this.#remove(spec.id);
       }
-      if (found === null || found.Config.Labels[specLabel] !== options.Labels?.[specLabel]) {
-        await this.#create(options, network);
-      }
+      for (const dataset of spec.datasets) await this.#mustBeThere(dataset);
+      if (found !== null && isOtherwise(found, options)) await this.#remove(spec.id);
+      if (found === null || isOtherwise(found, options)) await this.#create(options, network);
       await container.start().catch(async (error: unknown) => {
         if (hasStatus(error, 304)) return;
         if (isAddressTaken(error)) {
@@ -265,14 +293,14 @@ export class DockerRuntime implements Runtime {
     for (const folder of secrets) await rm(folder, { recursive: true, force: true });
   }
 
-  async removeStorage(id: string, createdAt: Date): Promise<void> {
+  async removeStorage(storageId: string, createdAt: Date): Promise<void> {
     try {
       await allDone(
         folders.map(async (folder) => {
-          const volume = this.#docker.getVolume(volumeName(id, folder));
+          const volume = this.#docker.getVolume(volumeName(storageId, folder));
           try {
             const found = await volume.inspect();
-            if (this.#isOurs(found.Labels, id) || isHalfMade(found, createdAt)) await volume.remove();
+            if (this.#isOurs(found.Labels, storageId) || isHalfMade(found, createdAt)) await volume.remove();
           } catch (error) {
             if (!hasStatus(error, 404)) throw error;
           }
@@ -381,6 +409,7 @@ export class DockerRuntime implements Runtime {
       exitCode: running || State.Paused || !ranBefore ? null : State.ExitCode,
       outOfMemory: State.OOMKilled,
       runId: ranBefore ? `${found.Id.slice(0, 12)}@${State.StartedAt}` : null,
+      resources: readResources(found.Config.Labels[resourcesLabel]),
       restarts: found.RestartCount,
     };
   }
@@ -391,7 +420,8 @@ export class DockerRuntime implements Runtime {
     cpuCores: number,
     secrets: string,
   ): Docker.ContainerCreateOptions {
-    const memoryBytes = Math.round(spec.memoryGiB * gibibyte);
+    const { cpu, memory, gpu } = spec.resources;
+    const memoryBytes = Math.round(memory * gibibyte);
     const port = `${sshdPort}/tcp`;
     const options: Docker.ContainerCreateOptions = {
       name: spec.id,
@@ -413,14 +443,15 @@ export class DockerRuntime implements Runtime {
         Mounts: [
           ...folders.map((folder) => ({
             Type: 'volume' as const,
-            Source: volumeName(spec.id, folder),
-            Target: lastingFolders[folder],
+            Source: volumeName(spec.storageId, folder),
+            Target: lastingFolders[folder](spec.username),
           })),
           { Type: 'bind' as const, Source: secrets, Target: secretsTarget, ReadOnly: true },
+          ...spec.datasets.map(datasetMount),
         ],
         RestartPolicy: { Name: 'unless-stopped' },
         // The engine refuses more than the machine has; a limit above that is no limit.
-        NanoCpus: Math.round(Math.min(spec.cpuCores, cpuCores) * 1e9),
+        NanoCpus: Math.round(Math.min(cpu, cpuCores) * 1e9),
         Memory: memoryBytes,
         MemorySwap: memoryBytes,
         PidsLimit: 4096,
@@ -428,13 +459,24 @@ export class DockerRuntime implements Runtime {
         CapDrop: ['ALL'],
         CapAdd: [...(spec.sudo ? sudoCapabilities : sshdCapabilities)],
         SecurityOpt: spec.sudo ? [] : ['no-new-privileges'],
-        DeviceRequests:
-          spec.gpus === 0 ? [] : [{ Driver: 'nvidia', Count: spec.gpus, Capabilities: [['gpu']] }],
+        DeviceRequests: gpu === 0 ? [] : [{ Driver: 'nvidia', Count: gpu, Capabilities: [['gpu']] }],
         LogConfig: { Type: 'json-file', Config: { 'max-size': '10m', 'max-file': '3' } },
       },
     };
     const hash = createHash('sha256').update(JSON.stringify(options)).digest('hex').slice(0, 16);
-    return { ...options, Labels: { ...this.#labels(spec.id), [specLabel]: hash } };
+    const labels = { [specLabel]: hash, [resourcesLabel]: JSON.stringify({ cpu, memory, gpu }) };
+    return { ...options, Labels: { ...this.#labels(spec.id), ...labels } };
+  }
+
+  /** Whoever can write beside a data set could put a symbolic link in its place. */
+  async #mustBeThere(dataset: DatasetMount): Promise<void> {
+    const source = await this.findDataset(dataset);
+    if (source === dataset.source) return;
+    throw new RuntimeError(
+      'dataset_missing',
+      `The data set ${dataset.name} cannot be mounted: ${dataset.source} has become a symbolic link to ${source}.`,
+      'Delete the data set and add the folder that is meant.',
+    );
   }
 
   #labels(id: string): Record<string, string> {
@@ -477,8 +519,34 @@ export class DockerRuntime implements Runtime {
 
 const folders = Object.keys(lastingFolders) as LastingFolder[];
 
-function volumeName(id: string, folder: LastingFolder): string {
-  return `${id}-${folder}`;
+function volumeName(storageId: string, folder: LastingFolder): string {
+  return `${storageId}-${folder}`;
+}
+
+/** As the local driver takes it, in whole MiB. */
+function sizeOption(gibibytes: number): string {
+  return `${Math.round(gibibytes * 1024)}m`;
+}
+
+/** null where the label is missing, as on what an older Berth made, or was written by somebody else. */
+function readResources(label: string | undefined): RunResources | null {
+  try {
+    return label === undefined ? null : (JSON.parse(label) as RunResources);
+  } catch {
+    return null;
+  }
+}
+
+/** Whether the container was made from another specification. What an older Berth made says nothing of resources. */
+function isOtherwise(
+  { Config }: Docker.ContainerInspectInfo,
+  options: Docker.ContainerCreateOptions,
+): boolean {
+  const resources = Config.Labels[resourcesLabel];
+  return (
+    Config.Labels[specLabel] !== options.Labels?.[specLabel] ||
+    (resources !== undefined && resources !== options.Labels?.[resourcesLabel])
+  );
 }
 
 /**
