@@ -16,6 +16,13 @@ export type Database = Kysely<Tables>;
 /** What a query runs on: the database, or a transaction in it. */
 export type Session = Kysely<Tables> | Transaction<Tables>;
 
+/** Connections by what they do; the embedded database has one. */
+export interface PoolUse {
+  busy: number;
+  idle: number;
+  waiting: number;
+}
+
 export interface OpenDatabase {
   kind: 'PGlite' | 'PostgreSQL';
   database: Database;
@@ -23,6 +30,7 @@ export interface OpenDatabase {
   listen(onMessage: (message: string) => void, onReconnect: () => void): Promise<void>;
   /** The embedded database's vacuum; PostgreSQL does that by itself. */
   maintain(): Promise<void>;
+  poolUse(): PoolUse;
   close(): Promise<void>;
 }
 
@@ -52,9 +60,8 @@ async function openPGlite(folder: string): Promise<OpenDatabase> {
     parsers: { [pgliteTypes.INT8]: Number },
     startParams: [...PGlite.defaultStartParams, '-c', `shared_buffers=${embeddedBuffers}`],
   });
-  const database = new Kysely<Tables>({
-    dialect: new PostgresDialect({ pool: new SingleSessionPool(engine) }),
-  });
+  const pool = new SingleSessionPool(engine);
+  const database = new Kysely<Tables>({ dialect: new PostgresDialect({ pool }) });
   return {
     kind: 'PGlite',
     database,
@@ -68,10 +75,13 @@ async function openPGlite(folder: string): Promise<OpenDatabase> {
         'port_mappings',
         'tokens',
         'ssh_credentials',
+        'repeatable_requests',
+        'audit',
       ]) {
         await sql`vacuum (analyze) ${sql.table(table)}`.execute(database);
       }
     },
+    poolUse: () => pool.use,
     close: () => database.destroy(),
   };
 }
@@ -81,6 +91,7 @@ class SingleSessionPool implements PostgresPool {
   readonly options = {};
   readonly #engine: PGlite;
   #turn: Promise<void> = Promise.resolve();
+  #holders = 0;
 
   constructor(engine: PGlite) {
     this.#engine = engine;
@@ -90,6 +101,7 @@ class SingleSessionPool implements PostgresPool {
     const before = this.#turn;
     let release!: () => void;
     this.#turn = new Promise((resolve) => (release = resolve));
+    this.#holders += 1;
     await before;
     const engine = this.#engine;
     return {
@@ -101,8 +113,16 @@ class SingleSessionPool implements PostgresPool {
           rows: result.rows,
         };
       },
-      release,
+      release: () => {
+        this.#holders -= 1;
+        release();
+      },
     } as unknown as PostgresPoolClient;
+  }
+
+  get use(): PoolUse {
+    const busy = Math.min(this.#holders, 1);
+    return { busy, idle: 1 - busy, waiting: this.#holders - busy };
   }
 
   async end(): Promise<void> {
@@ -163,6 +183,11 @@ async function openPostgres(url: string, logger: Logger): Promise<OpenDatabase> 
     database,
     listen: connectListener,
     maintain: () => Promise.resolve(),
+    poolUse: () => ({
+      busy: pool.totalCount - pool.idleCount,
+      idle: pool.idleCount,
+      waiting: pool.waitingCount,
+    }),
     async close() {
       closing = true;
       await listener?.end();

@@ -50,7 +50,7 @@ export async function createEnvironment(
   const { own_port = 'auto', sudo = true } = input;
   const resources = { ...defaultResources, ...input.resources };
 
-  const password = newPassword();
+  const password = newPassword(settings);
 
   const id = await database.transaction().execute(async (transaction) => {
     await mustBeKnownImage(transaction, image);
@@ -203,7 +203,7 @@ export async function resetPassword(
   principal: Principal,
   id: string,
 ): Promise<{ ssh_password: string }> {
-  const password = newPassword();
+  const password = newPassword(services.settings);
   await change(services, principal, id, async (_row, session) => {
     await updatePassword(session, services.keyRing, id, password);
     return [{}, 'new password', []];

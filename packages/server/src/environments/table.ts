@@ -6,8 +6,12 @@ import { notify } from '../database/database.ts';
 import type { Session } from '../database/database.ts';
 import type { EnvironmentRow, EnvironmentsTable, NewEnvironmentRow } from '../database/schema.ts';
 
-/** A row with the port that is the environment's now. */
-export type EnvironmentWithPort = EnvironmentRow & { port: number | null };
+/** A row with the port that is the environment's now, and the age of its password. */
+export type EnvironmentWithPort = EnvironmentRow & {
+  port: number | null;
+  password_changed_at: Date | null;
+  password_notice_at: Date | null;
+};
 
 const rows = (session: Session) =>
   session
@@ -15,8 +19,9 @@ const rows = (session: Session) =>
     .leftJoin('port_mappings as p', (join) =>
       join.onRef('p.env_id', '=', 'e.id').on('p.status', '=', 'active'),
     )
+    .leftJoin('ssh_credentials as c', 'c.env_id', 'e.id')
     .selectAll('e')
-    .select('p.external_port as port')
+    .select(['p.external_port as port', 'c.password_changed_at', 'c.password_notice_at'])
     .where('e.status', '<>', 'deleted');
 
 /** `customerId` null: whoever's. */

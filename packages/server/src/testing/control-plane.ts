@@ -104,6 +104,13 @@ export class ControlPlane {
       settings: { ...read.settings, databaseUrl, ...settings },
       settingsInForce: read.inForce,
       keyRing,
+      folder: dataFolder,
+      certificate: null,
+      lifecycle: {
+        pauseReconciler: () => Promise.resolve(() => Promise.resolve()),
+        restart: () => undefined,
+      },
+      poolUse: () => opened.poolUse(),
       notices,
       platform: {
         version: '0.1.0',
@@ -115,7 +122,11 @@ export class ControlPlane {
         cpuCores: 64,
         unclaimed: [],
       },
-      addresses: { publicUrl: 'https://berth.example.com', sshHost: 'ssh.example.com' },
+      addresses: {
+        publicUrl: 'https://berth.example.com',
+        sshHost: 'ssh.example.com',
+        passwordAges: { ...read.settings, ...settings },
+      },
       logger,
       stopping: new AbortController().signal,
     };
