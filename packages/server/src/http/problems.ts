@@ -113,11 +113,13 @@ const lostDatabase =
 /** The database's word for a text with a zero character in it, which it cannot hold. */
 const characterNotInRepertoire = '22021';
 
-/** SQLSTATE class 08: connection; 57P: the server is going down; 53: out of resources. */
+/** SQLSTATE class 08: connection; 40: rolled back for the sake of another transaction; 57P: the server is going down; 53: out of resources. */
 function fromDatabase(error: unknown): BerthError | undefined {
   const { code = '', message = '' } = error as { code?: string; message?: string };
   if (code === characterNotInRepertoire)
     return new BerthError('bad_request', 'The request holds a zero character (U+0000).', { cause: error });
+  if (/^40/.test(code))
+    return new BerthError('unavailable', 'Another request was in the way.', { cause: error });
   if (!/^(08|53|57P)/.test(code) && !lostDatabase.test(`${code} ${message}`)) return undefined;
   return new BerthError('unavailable', 'The database does not answer.', { cause: error });
 }

@@ -12,6 +12,7 @@ import type { Actor } from '../audit/audit.ts';
 import type { Database, Session } from '../database/database.ts';
 import type { KeyRing } from './key-ring.ts';
 import { sealedColumns } from './sealed-columns.ts';
+import type { SealedColumn } from './sealed-columns.ts';
 
 /** Any number: names the lock among servers that renew. */
 const renewalLock = 7_203_553;
@@ -31,11 +32,15 @@ export async function rotateSecrets(
     try {
       const keyId = keyRing.renew();
       let resealed = 0;
-      // What was sealed before the new key and waited for the tables until the first pass was over is in the second.
+      // What was sealed before the new key and waited for a table until the first pass was over is in the second.
       for (let passes = 1, found = 1; passes <= 2 || found > 0; passes += 1) {
-        found = await connection
-          .transaction()
-          .execute((transaction) => resealAll(transaction, keyRing, keyId));
+        found = 0;
+        // One table at a time: whoever holds one and waits for another would otherwise wait for this, and this for it.
+        for (const column of sealedColumns) {
+          found += await connection
+            .transaction()
+            .execute((transaction) => resealColumn(transaction, keyRing, keyId, column));
+        }
         resealed += found;
       }
       await audit(connection, actor, { action: 'secrets.rotate', target: keyId, detail: { resealed } });
@@ -46,30 +51,28 @@ export async function rotateSecrets(
   });
 }
 
-/** Nobody else writes to these tables meanwhile; reading goes on. @returns how many values were sealed again */
-async function resealAll(session: Session, keyRing: KeyRing, keyId: string): Promise<number> {
-  const tables = [...new Set(sealedColumns.map(({ table }) => table))];
-  await sql`lock table ${sql.join(tables.map((table) => sql.table(table)))} in share row exclusive mode`.execute(
-    session,
-  );
-  let count = 0;
-  for (const { table, column, of, purpose } of sealedColumns) {
-    const parts = sql`array[${sql.join(of.map((each) => sql`${sql.ref(each)}::text`))}]::text[]`;
-    for (;;) {
-      const { rows } = await sql<{ place: string; sealed: string; parts: string[] }>`
-        select ctid::text as place, ${sql.ref(column)} as sealed, ${parts} as parts from ${sql.table(table)}
-        where ${sql.ref(column)} is not null and not starts_with(${sql.ref(column)}, ${`${keyId}.`})
-        limit ${sql.lit(rowsAtOnce)}`.execute(session);
-      if (rows.length === 0) break;
-      const again = rows.map(({ place, sealed, parts: values }) => {
-        const bound = purpose(...values);
-        return { place, sealed: keyRing.seal(keyRing.open(sealed, bound), bound) };
-      });
-      await sql`update ${sql.table(table)} t set ${sql.ref(column)} = n.sealed
-        from json_to_recordset(${JSON.stringify(again)}::json) as n(place text, sealed text)
-        where t.ctid = n.place::tid`.execute(session);
-      count += rows.length;
-    }
+/** Nobody else writes to the table meanwhile; reading goes on. @returns how many values were sealed again */
+async function resealColumn(
+  session: Session,
+  keyRing: KeyRing,
+  keyId: string,
+  { table, column, of, purpose }: SealedColumn,
+): Promise<number> {
+  await sql`lock table ${sql.table(table)} in share row exclusive mode`.execute(session);
+  const parts = sql`array[${sql.join(of.map((each) => sql`${sql.ref(each)}::text`))}]::text[]`;
+  for (let count = 0; ;) {
+    const { rows } = await sql<{ place: string; sealed: string; parts: string[] }>`
+      select ctid::text as place, ${sql.ref(column)} as sealed, ${parts} as parts from ${sql.table(table)}
+      where ${sql.ref(column)} is not null and not starts_with(${sql.ref(column)}, ${`${keyId}.`})
+      limit ${sql.lit(rowsAtOnce)}`.execute(session);
+    if (rows.length === 0) return count;
+    const again = rows.map(({ place, sealed, parts: values }) => {
+      const bound = purpose(...values);
+      return { place, sealed: keyRing.seal(keyRing.open(sealed, bound), bound) };
+    });
+    await sql`update ${sql.table(table)} t set ${sql.ref(column)} = n.sealed
+      from json_to_recordset(${JSON.stringify(again)}::json) as n(place text, sealed text)
+      where t.ctid = n.place::tid`.execute(session);
+    count += rows.length;
   }
-  return count;
 }

@@ -8,7 +8,7 @@ export const authorityPurpose = 'authority';
 export const passwordPurpose = (id: string) => `environment-password:${id}`;
 export const hostKeyPurpose = (id: string) => `host-key:${id}`;
 
-interface SealedColumn {
+export interface SealedColumn {
   table: keyof Tables;
   column: string;
   /** The columns that the purpose is made of, in the order in which `purpose` takes them. */

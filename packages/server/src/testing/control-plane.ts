@@ -17,6 +17,7 @@ import { firstStart } from '../customers/first-start.ts';
 import type { Installation } from '../customers/first-start.ts';
 import { openDataFolder } from '../data-folder.ts';
 import { openDatabase } from '../database/database.ts';
+import type { Database } from '../database/database.ts';
 import { migrate } from '../database/migrate.ts';
 import { createEnvironment, getEnvironment } from '../environments/environments.ts';
 import { listEvents } from '../events/events.ts';
@@ -66,11 +67,15 @@ export class ControlPlane {
     this.#undo = parts.undo;
   }
 
-  /** @param beside another server of the same installation: same PostgreSQL, key ring and runtime */
+  /**
+   * @param beside another server of the same installation: same PostgreSQL, key ring and runtime
+   * @param prepare puts what an earlier version left into the database and the data folder
+   */
   static async open(
     on: TestDatabase,
     settings: Partial<Settings> = {},
     beside?: ControlPlane,
+    prepare?: (database: Database, folder: string) => Promise<void>,
   ): Promise<ControlPlane> {
     const undo: (() => unknown)[] = [];
     const folder = mkdtempSync(join(tmpdir(), 'berth-server-'));
@@ -82,6 +87,7 @@ export class ControlPlane {
     const opened = await openDatabase({ url: databaseUrl, folder: join(folder, 'database'), logger });
     undo.push(() => opened.close());
     const { database } = opened;
+    await prepare?.(database, folder);
     await migrate(database);
     const keyRing = beside?.services.keyRing ?? KeyRing.open(dataFolder.file('secret.key'));
     const { installation } = await firstStart(database, keyRing, dataFolder);
