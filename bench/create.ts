@@ -107,6 +107,7 @@ async function timeFloor(image: string): Promise<number> {
     ssh_username: 'developer',
     ssh_password: password,
     password_changed_at: '',
+    password_expires_at: null,
     ssh_command: null,
     vscode_config: null,
     sftp_url: null,

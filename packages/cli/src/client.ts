@@ -5,12 +5,13 @@
 import { Agent as HttpAgent, request as httpRequest } from 'node:http';
 import type { IncomingMessage, OutgoingHttpHeaders, RequestOptions } from 'node:http';
 import { Agent as HttpsAgent, request as httpsRequest } from 'node:https';
+import type { Readable } from 'node:stream';
 import { text } from 'node:stream/consumers';
 import type { Problem } from '@berth/contract';
 import { CommandFailure, exitCodeOf, exitCodes, failureOf, usageFailure } from './failure.ts';
 import { socketIn } from './place.ts';
 
-const answerTimeoutMs = 30_000;
+const usualAnswerTimeoutMs = 30_000;
 
 export type Query = Record<string, string | number | boolean | undefined>;
 
@@ -33,8 +34,12 @@ interface Sending {
   body?: unknown;
   headers?: OutgoingHttpHeaders;
   signal?: AbortSignal;
+  /** Until the answer begins; 0: as long as it likes. */
+  answerTimeoutMs?: number;
   /** How long the answer may pause once it began; 0: as long as it likes. */
   idleTimeoutMs?: number;
+  /** A body that is sent as it is read, instead of JSON. */
+  source?: Readable;
 }
 
 export class Client {
@@ -88,6 +93,11 @@ export class Client {
     return items;
   }
 
+  /** Sends a body that may be large, to a route that may take long with it. */
+  upload<T>(path: string, sending: Pick<Sending, 'query' | 'headers' | 'source'>): Promise<T> {
+    return this.#exchange<T>(path, { method: 'POST', answerTimeoutMs: 0, ...sending });
+  }
+
   /** An answer that is read while it is being written. */
   stream(path: string, options: Omit<Sending, 'method' | 'body'>): Promise<IncomingMessage> {
     return this.#send(path, { method: 'GET', ...options });
@@ -134,14 +144,16 @@ export class Client {
     };
     const answer = await new Promise<IncomingMessage>((resolve, reject) => {
       const request = (url.protocol === 'https:' ? httpsRequest : httpRequest)(url, options, (response) => {
-        request.setTimeout(sending.idleTimeoutMs ?? answerTimeoutMs);
+        request.setTimeout(sending.idleTimeoutMs ?? usualAnswerTimeoutMs);
         resolve(response);
       });
-      request.setTimeout(answerTimeoutMs, () =>
-        request.destroy(new Error(`no answer within ${answerTimeoutMs / 1000} s`)),
+      const timeoutMs = sending.answerTimeoutMs ?? usualAnswerTimeoutMs;
+      request.setTimeout(timeoutMs, () =>
+        request.destroy(new Error(`no answer within ${timeoutMs / 1000} s`)),
       );
       request.on('error', reject);
-      request.end(body);
+      if (sending.source === undefined) request.end(body);
+      else sending.source.on('error', (error) => request.destroy(error)).pipe(request);
     }).catch((error: unknown) => {
       throw this.#unreachable(error);
     });

@@ -1,6 +1,7 @@
 /** The `berth` command: composes the commands, and turns whatever went wrong into one line and an exit code. */
 import { readFileSync } from 'node:fs';
 import { Command, CommanderError } from 'commander';
+import { addBackupCommands } from './commands/backup.ts';
 import { addEnvironmentCommands } from './commands/environments.ts';
 import { addKeyCommands } from './commands/keys.ts';
 import { addPlatformCommands } from './commands/platform.ts';
@@ -31,6 +32,7 @@ addSshCommands(program);
 addTimelineCommands(program);
 addKeyCommands(program);
 addPlatformCommands(program);
+addBackupCommands(program);
 
 // `berth list | head -1` closes the pipe early; that is no mistake of anybody's.
 process.stdout.on('error', (error: NodeJS.ErrnoException) => {

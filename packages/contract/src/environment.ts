@@ -224,6 +224,7 @@ export const SshAccess = Type.Object(
     ssh_username: Type.String(),
     ssh_password: Type.String(),
     password_changed_at: Timestamp,
+    password_expires_at: nullable(Timestamp, { description: 'when Berth replaces it; null: never' }),
     ssh_command: Type.Union([Type.String(), Type.Null()]),
     vscode_config: Type.Union([Type.String(), Type.Null()]),
     sftp_url: Type.Union([Type.String(), Type.Null()]),

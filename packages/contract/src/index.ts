@@ -12,3 +12,4 @@ export * from './customer.ts';
 export * from './image.ts';
 export * from './dataset.ts';
 export * from './audit.ts';
+export * from './backup.ts';

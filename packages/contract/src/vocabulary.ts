@@ -45,3 +45,6 @@ export const scopes = ['read', 'write', 'admin'] as const;
 export type Scope = (typeof scopes)[number];
 
 export const quotaLimits = ['environments', 'cpu', 'memory', 'gpu', 'storage'] as const;
+
+/** A server process ends with this code when it wants to be started again, as after a restore (EX_TEMPFAIL). */
+export const restartExitCode = 75;

@@ -23,6 +23,8 @@ import {
   rmSync,
   writeSync,
 } from 'node:fs';
+import { open } from 'node:fs/promises';
+import type { FileHandle } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 
 export class DataFolderError extends Error {
@@ -108,4 +110,12 @@ export function writeFileWhole(file: string, content: string, mode: number): voi
     rmSync(temporary, { force: true });
     throw error;
   }
+}
+
+/** A file without a name, for its owner only: gone when it is closed or the process ends, however that comes. */
+export async function openTemporary(folder: DataFolder): Promise<FileHandle> {
+  const file = folder.file(`.${randomBytes(6).toString('hex')}.temporary`);
+  const handle = await open(file, 'wx+', 0o600);
+  rmSync(file);
+  return handle;
 }

@@ -1,4 +1,8 @@
-/** The server process. Says on its IPC channel, if there is one, when it is ready and where. */
+/**
+ * The server process. Says on its IPC channel, if there is one, when it is ready and where. Ends with the code 75 when
+ * it wants to be started again.
+ */
+import { restartExitCode } from '@berth/contract';
 import { pino } from 'pino';
 import { SettingsError, readSettings } from './settings.ts';
 import { startServer } from './server.ts';
@@ -7,11 +11,11 @@ import type { RunningServer } from './server.ts';
 async function main(): Promise<void> {
   let server: RunningServer | undefined;
   let ending = false;
-  const end = async (): Promise<void> => {
+  const end = async (exitCode = 0): Promise<void> => {
     if (ending) return;
     ending = true;
     await server?.close();
-    process.exit(0);
+    process.exit(exitCode);
   };
   process.on('SIGTERM', () => void end());
   process.on('SIGINT', () => void end());
@@ -28,7 +32,7 @@ async function main(): Promise<void> {
       },
       pino.destination({ fd: 2, sync: true }),
     );
-    server = await startServer(read, logger);
+    server = await startServer(read, logger, () => void end(restartExitCode));
     if (ending) return await server.close();
     const { close: _, ...where } = server;
     process.send?.({ type: 'ready', ...where });

@@ -2,6 +2,7 @@
 import { createServer } from 'node:http';
 import type { Server } from 'node:http';
 import { chmodSync, rmSync } from 'node:fs';
+import type { Server as SecureServer } from 'node:https';
 import type { AddressInfo } from 'node:net';
 import Docker from 'dockerode';
 import type { Logger } from 'pino';
@@ -10,11 +11,12 @@ import { openDataFolder } from './data-folder.ts';
 import { openDatabase } from './database/database.ts';
 import { migrate } from './database/migrate.ts';
 import { Notices } from './events/notices.ts';
+import { Certificate } from './http/certificate.ts';
 import { localSockets, makeApp } from './http/app.ts';
 import type { Services } from './http/app.ts';
-import { forgetRequests } from './http/repeatable.ts';
 import { setDefaultImage } from './images/table.ts';
 import type { Platform } from './platform/platform.ts';
+import { startHousekeeping } from './housekeeping/housekeeping.ts';
 import { Reconciler } from './reconciler/reconciler.ts';
 import { DockerRuntime } from './runtime/docker/docker-runtime.ts';
 import { KeyRing } from './secrets/key-ring.ts';
@@ -34,10 +36,14 @@ export interface RunningServer {
 const version = '0.1.0';
 const maintenanceMs = 10 * 60 * 1000;
 
-/** @throws Error with a sentence for people: the data folder, the database or an address cannot be had */
+/**
+ * @param restart has the process end and started again
+ * @throws Error with a sentence for people: the data folder, the database or an address cannot be had
+ */
 export async function startServer(
   { settings, inForce }: { settings: Settings; inForce: SettingInForce[] },
   logger: Logger,
+  restart: () => void,
 ): Promise<RunningServer> {
   /** Undone in the opposite order, on close and when a later part cannot be had. */
   const undo: (() => void | Promise<void>)[] = [];
@@ -47,6 +53,7 @@ export async function startServer(
   try {
     const folder = openDataFolder(settings.dataDir);
     undo.push(() => folder.close());
+    const certificate = openCertificate(settings);
     const keyRing = KeyRing.open(folder.file('secret.key'));
     const opened = await openDatabase({ url: settings.databaseUrl, folder: folder.file('database'), logger });
     undo.push(() => opened.close());
@@ -58,7 +65,11 @@ export async function startServer(
     if (settings.environmentImage !== null) await setDefaultImage(database, settings.environmentImage);
     const notices = new Notices();
     await opened.listen(
-      (message) => notices.receive(message),
+      (message) => {
+        const restoredBy = restoredByOf(message);
+        if (restoredBy === undefined) notices.receive(message);
+        else if (restoredBy !== folder.serverId) restart();
+      },
       () => notices.receiveGap(),
     );
 
@@ -79,14 +90,42 @@ export async function startServer(
       cpuCores: Infinity,
       unclaimed: [],
     };
+    const workshop = {
+      database,
+      runtime,
+      settings,
+      keyRing,
+      platform,
+      authorityPublic: installation.authorityPublic,
+      logger,
+    };
     const stopping = new AbortController();
-    const addresses = { publicUrl: settings.publicUrl ?? '', sshHost: settings.sshHost };
+    let reconciler: Reconciler | null = null;
+    const startReconciler = async () => {
+      reconciler = new Reconciler(workshop, folder.serverId, notices);
+      await reconciler.start();
+    };
+    const addresses = {
+      publicUrl: settings.publicUrl ?? '',
+      sshHost: settings.sshHost,
+      passwordAges: settings,
+    };
     const services: Services = {
       database,
       runtime,
       settings,
       settingsInForce: inForce,
       keyRing,
+      folder,
+      certificate,
+      lifecycle: {
+        async pauseReconciler() {
+          await reconciler?.stop();
+          return startReconciler;
+        },
+        restart,
+      },
+      poolUse: () => opened.poolUse(),
       notices,
       platform,
       addresses,
@@ -100,33 +139,23 @@ export async function startServer(
     await app.listen({ host, port });
     const address = app.server.address() as AddressInfo;
     const httpAddress = `${host.includes(':') ? `[${host}]` : host}:${address.port}`;
-    addresses.publicUrl ||= `http://${httpAddress}`;
+    addresses.publicUrl ||= `${certificate ? 'https' : 'http'}://${httpAddress}`;
 
     const socketPath = folder.file('berth.sock');
     const local = await listenLocally(socketPath, (request, response) => app.routing(request, response));
     undo.push(() => closeServer(local));
 
-    const workshop = {
-      database,
-      runtime,
-      settings,
-      keyRing,
-      platform,
-      authorityPublic: installation.authorityPublic,
-      logger,
-    };
-    const reconciler = new Reconciler(workshop, folder.serverId, notices);
-    await reconciler.start();
-    undo.push(() => reconciler.stop());
+    await startReconciler();
+    undo.push(() => reconciler?.stop());
+    undo.push(startHousekeeping(services));
+    if (certificate) undo.push(certificate.watch(app.server as unknown as SecureServer, logger));
     const lastUse = new LastUse({ database, runtime, notices, logger });
     undo.push(() => lastUse.stop());
 
     const maintenance = setInterval(() => {
-      forgetRequests(database)
-        .then(() => opened.maintain())
-        .catch((error: Error) =>
-          logger.warn({ error: error.message }, 'the database could not be kept in order'),
-        );
+      opened
+        .maintain()
+        .catch((error: Error) => logger.warn({ error: error.message }, 'the database could not be vacuumed'));
     }, maintenanceMs);
     undo.push(() => clearInterval(maintenance));
     undo.push(() => stopping.abort());
@@ -146,10 +175,20 @@ export async function startServer(
   }
 }
 
+function openCertificate(settings: Settings): Certificate | null {
+  const { 'tls.certificate': certificate, 'tls.key': key } = settings;
+  return certificate === null || key === null ? null : Certificate.open({ certificate, key });
+}
+
+/** The server that restored a backup into the database, when that is what the notification says. */
+function restoredByOf(message: string): string | undefined {
+  return (JSON.parse(message) as { restoredBy?: string }).restoredBy;
+}
+
 /** The command's way in on this machine: a socket that only the data folder's owner can open. */
 async function listenLocally(path: string, handle: Parameters<typeof createServer>[1] & {}): Promise<Server> {
   rmSync(path, { force: true });
-  const server = createServer(handle);
+  const server = createServer({ requestTimeout: 0 }, handle);
   server.on('connection', (socket) => localSockets.add(socket));
   await new Promise<void>((resolve, reject) => {
     server.once('error', reject);

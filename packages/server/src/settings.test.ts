@@ -3,7 +3,7 @@ import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, describe, test } from 'node:test';
-import { SettingsError, environmentVariable, readSettings } from './settings.ts';
+import { SettingsError, environmentVariable, readSettings, settingsTable } from './settings.ts';
 
 const folder = mkdtempSync(join(tmpdir(), 'berth-settings-'));
 after(() => rmSync(folder, { recursive: true }));
@@ -67,6 +67,27 @@ describe('settings', () => {
     assert.equal(environmentVariable('http'), 'BERTH_HTTP');
   });
 
+  test('come in groups in the file, and with an underscore in the environment', () => {
+    const yaml = 'tls: {certificate: /etc/a.crt, key: /etc/a.key}\nretention:\n  audit: 30\n';
+    const { settings, inForce, config } = read({ BERTH_TLS_KEY: '/etc/b.key' }, yaml);
+    assert.equal(settings['tls.certificate'], '/etc/a.crt');
+    assert.equal(settings['tls.key'], '/etc/b.key');
+    assert.equal(settings['retention.audit'], 30);
+    assert.equal(settings['retention.events'], 90);
+    assert.equal(inForce.find(({ name }) => name === 'tls.certificate')?.source, config);
+    assert.equal(environmentVariable('tls.certificate'), 'BERTH_TLS_CERTIFICATE');
+  });
+
+  test('take the proxies that are trusted as a list with commas', () => {
+    const { settings, inForce } = read({ BERTH_TRUSTED_PROXIES: '10.0.0.0/8, ::1,192.0.2.1' });
+    assert.deepEqual(settings.trustedProxies, ['10.0.0.0/8', '::1', '192.0.2.1']);
+    assert.equal(inForce.find(({ name }) => name === 'trustedProxies')?.value, '10.0.0.0/8,::1,192.0.2.1');
+  });
+
+  test('each say in one line what they mean', () => {
+    for (const { name, about } of settingsTable) assert.match(about, /^[A-Z][^\n]+\.$/, name);
+  });
+
   test('leave the variables of the command and of the test suite alone', () => {
     assert.doesNotThrow(() =>
       read({ BERTH_URL: 'x', BERTH_TOKEN: 'x', BERTH_TEST_POSTGRES: 'x', PATH: 'x' }),
@@ -120,6 +141,16 @@ describe('a start is stopped, with name, value and what is allowed, by', () => {
     ['BERTH_READY_TIMEOUT_SECONDS', '4'],
     ['BERTH_STOP_GRACE_SECONDS', '601'],
     ['BERTH_LOG_LEVEL', 'loud'],
+    ['BERTH_TRUSTED_PROXIES', 'proxy.example.com'],
+    ['BERTH_TRUSTED_PROXIES', '10.0.0.0/33'],
+    ['BERTH_TRUSTED_PROXIES', '10.0.0.1,'],
+    ['BERTH_PASSWORD_MIN_LENGTH', '11'],
+    ['BERTH_PASSWORD_MIN_LENGTH', '129'],
+    ['BERTH_PASSWORD_MAX_AGE_DAYS', '-1'],
+    ['BERTH_PASSWORD_NOTICE_DAYS', '366'],
+    ['BERTH_RETENTION_EVENTS', 'for ever'],
+    ['BERTH_RETENTION_AUDIT', '36501'],
+    ['BERTH_RETENTION_HISTORY', '1.5'],
     ['BERTH_DATA_DIR', ''],
   ];
   for (const [name, value] of wrong) {
@@ -138,6 +169,23 @@ describe('a start is stopped, with name, value and what is allowed, by', () => {
 
   test('an unknown key of the file', () => {
     assert.match(stops({}, 'portrange: 1-2\n'), /portrange \(.*berth\.yaml\) is "1-2"; allowed: .*portRange/);
+  });
+
+  test('a certificate without its key, and a key without its certificate', () => {
+    assert.match(
+      stops({ BERTH_TLS_CERTIFICATE: '/a.crt' }),
+      /tls\.key \(default\) is null; allowed: .*with tls\.certificate/,
+    );
+    assert.match(
+      stops({}, 'tls: {key: /a.key}'),
+      /tls\.certificate \(default\) is null; allowed: .*with tls\.key/,
+    );
+  });
+
+  test('a group that is none, or with an unknown key', () => {
+    assert.match(stops({}, 'tls: 5\n'), /tls \(.*\) is 5; allowed: one of .*tls\.certificate, tls\.key/);
+    assert.match(stops({}, 'tls: {cert: x}\n'), /tls\.cert \(.*\) is "x"; allowed: one of /);
+    assert.match(stops({}, 'retention: {audit: [1]}\n'), /retention\.audit .* is \[1\]; allowed: days/);
   });
 
   test('a key of the file with a list, a map or nothing in it', () => {

@@ -1,15 +1,18 @@
 /**
  * Settings: `berth.yaml` and `BERTH_*`, the same names in both.
  *
- * One table says each setting's kind, default and bounds. A key that is not in it, or a value that does not
- * fit, stops the start with its name, its value and what is allowed. Where each value came from is kept, so
- * that `berth settings` can show it.
+ * One table says each setting's meaning, kind, default and bounds; docs/settings.md is made from it. A key that is
+ * not in it, or a value that does not fit, stops the start with its name, its value and what is allowed. Where each
+ * value came from is kept, so that `berth settings` can show it. A name with a dot is a group in the file
+ * (`tls: {certificate: ...}`) and has an underscore in the environment (`BERTH_TLS_CERTIFICATE`).
  */
 import { existsSync, readFileSync } from 'node:fs';
 import { homedir } from 'node:os';
-import { isIPv4, isIPv6 } from 'node:net';
+import { isIP, isIPv4, isIPv6 } from 'node:net';
 import { isAbsolute, join, resolve } from 'node:path';
 import { parse } from 'yaml';
+import { passwordClasses } from './secrets/password.ts';
+import type { PasswordClass } from './secrets/password.ts';
 
 export interface PortRange {
   first: number;
@@ -43,6 +46,24 @@ export interface Settings {
   readyTimeoutSeconds: number;
   /** How long processes in an environment have to end when it is stopped. */
   stopGraceSeconds: number;
+  /** PEM files of the API's own certificate (with its chain) and key, absolute; both or none. */
+  'tls.certificate': string | null;
+  'tls.key': string | null;
+  /** Addresses and CIDR blocks whose X-Forwarded-* headers are believed. */
+  trustedProxies: string[];
+  /** Of passwords that people choose; those that Berth makes have at least 16 characters. */
+  passwordMinLength: number;
+  /** The kinds of characters that such a password must have. */
+  passwordClasses: PasswordClass[];
+  /** After this age an environment's password is replaced; 0: never. */
+  passwordMaxAgeDays: number;
+  /** How long before that its timeline says so. */
+  passwordNoticeDays: number;
+  /** Timelines of deleted environments; 0: for ever, as in all of `retention`. */
+  'retention.events': number;
+  'retention.audit': number;
+  /** Released port mappings, and what is left of deleted environments. */
+  'retention.history': number;
   logLevel: 'fatal' | 'error' | 'warn' | 'info' | 'debug' | 'trace' | 'silent';
 }
 
@@ -60,7 +81,11 @@ export class SettingsError extends Error {
 }
 
 interface Definition<T> {
+  /** One line, for the documentation. */
+  about: string;
   default: T;
+  /** The default in words, where its value says nothing. */
+  defaultInWords?: string;
   allowed: string;
   /** undefined: the value does not fit. */
   read(value: string): T | undefined;
@@ -83,6 +108,28 @@ const oneOf =
 const hostName = (value: string) =>
   /^[A-Za-z0-9]([A-Za-z0-9.:-]{0,251}[A-Za-z0-9])?$/.test(value) ? value : undefined;
 
+const path = (value: string) =>
+  value === '' || value.includes('\0') ? undefined : isAbsolute(value) ? value : resolve(value);
+
+const retention = (about: string, days: number): Definition<number> => ({
+  about: `${about} Days; 0 keeps them for ever.`,
+  default: days,
+  allowed: 'days, 0 to 36500; 0 keeps for ever',
+  read: wholeNumber(0, 36_500),
+});
+
+/** "10.0.0.0/8", "::1", ... */
+function isAddressBlock(value: string): boolean {
+  const [address = '', bits, ...rest] = value.split('/');
+  const kind = isIP(address);
+  const most = kind === 4 ? 32 : 128;
+  return (
+    kind !== 0 &&
+    rest.length === 0 &&
+    (bits === undefined || (/^\d{1,3}$/.test(bits) && Number(bits) <= most))
+  );
+}
+
 /** A database's URL as it may be shown; one that cannot be read is not shown, since a password may be anywhere in it. */
 function withoutPassword(value: string): string {
   const url = URL.parse(value);
@@ -94,12 +141,14 @@ function withoutPassword(value: string): string {
 
 const definitions: Definitions = {
   dataDir: {
+    about: 'Folder of the embedded database, the key ring, the secrets and the socket.',
+    defaultInWords: '~/.local/share/berth',
     default: join(process.env['XDG_DATA_HOME'] || join(homedir(), '.local', 'share'), 'berth'),
     allowed: 'a path of a folder',
-    read: (value) =>
-      value === '' || value.includes('\0') ? undefined : isAbsolute(value) ? value : resolve(value),
+    read: path,
   },
   http: {
+    about: 'Where the API listens.',
     default: { host: '127.0.0.1', port: 8080 },
     allowed: 'HOST:PORT such as 127.0.0.1:8080 or [::1]:8080; port 0 lets the system choose',
     read(value) {
@@ -111,6 +160,8 @@ const definitions: Definitions = {
     show: ({ host, port }) => `${host.includes(':') ? `[${host}]` : host}:${port}`,
   },
   publicUrl: {
+    about: 'How people and programs reach the API; links are made with it.',
+    defaultInWords: 'made from `http`',
     default: null,
     allowed: 'an http or https URL without a path, such as https://berth.example.com',
     read(value) {
@@ -120,11 +171,13 @@ const definitions: Definitions = {
     },
   },
   sshHost: {
+    about: 'The name in the ssh command that people paste.',
     default: 'localhost',
     allowed: 'the host name or address that people type after ssh',
     read: hostName,
   },
   portRange: {
+    about: 'Ports that environments get as their own.',
     default: { first: 30000, last: 32767 },
     allowed: 'FIRST-LAST within 1024-65535, such as 30000-32767',
     read(value) {
@@ -134,14 +187,27 @@ const definitions: Definitions = {
     },
     show: ({ first, last }) => `${first}-${last}`,
   },
-  portOrder: { default: 'sequential', allowed: 'sequential or random', read: oneOf('sequential', 'random') },
-  portRestSeconds: { default: 600, allowed: 'seconds, 0 to 31536000', read: wholeNumber(0, 31_536_000) },
+  portOrder: {
+    about: 'Which free port is given next.',
+    default: 'sequential',
+    allowed: 'sequential or random',
+    read: oneOf('sequential', 'random'),
+  },
+  portRestSeconds: {
+    about: 'How long a released port is given to nobody else, as long as others are free.',
+    default: 600,
+    allowed: 'seconds, 0 to 31536000',
+    read: wholeNumber(0, 31_536_000),
+  },
   portAddress: {
+    about: 'Address on which own ports are opened.',
     default: '0.0.0.0',
     allowed: 'the IPv4 address on which own ports are opened, such as 0.0.0.0 or 127.0.0.1',
     read: (value) => (isIPv4(value) ? value : undefined),
   },
   databaseUrl: {
+    about: 'PostgreSQL, version 15 or later, instead of the embedded database.',
+    defaultInWords: 'the embedded database',
     default: null,
     allowed: 'postgres://USER:PASSWORD@HOST:PORT/DATABASE; without it the embedded database is used',
     read(value) {
@@ -152,22 +218,36 @@ const definitions: Definitions = {
       return value === null ? null : withoutPassword(value);
     },
   },
-  runtime: { default: 'docker', allowed: 'docker', read: oneOf('docker') },
-  exposure: { default: 'direct', allowed: 'direct', read: oneOf('direct') },
+  runtime: {
+    about: 'What runs the containers.',
+    default: 'docker',
+    allowed: 'docker',
+    read: oneOf('docker'),
+  },
+  exposure: {
+    about: 'What serves an own port.',
+    default: 'direct',
+    allowed: 'direct',
+    read: oneOf('direct'),
+  },
   userName: {
+    about: 'The user name in new environments.',
     default: 'developer',
-    allowed: 'developer, or customer for user<customer id>; holds for new environments',
+    allowed: 'developer, or customer for user<customer id>',
     read: oneOf('developer', 'customer'),
   },
   environmentImage: {
+    about: 'The image that the catalogue calls `default`.',
+    defaultInWords: 'built by `berth up`',
     default: null,
     allowed: 'a reference of an image, such as berth/environment:0123456789ab',
     read: (value) => (/^[a-z0-9][A-Za-z0-9_./:@-]{0,254}$/.test(value) ? value : undefined),
   },
   datasetFolders: {
+    about: 'Folders of the host in which data sets may be.',
     default: [],
-    allowed:
-      'absolute paths with commas between, such as /srv/data,/mnt/models; without it data sets may be anywhere',
+    defaultInWords: "anywhere but in what is the system's or Berth's own",
+    allowed: 'absolute paths with commas between, such as /srv/data,/mnt/models',
     read(value) {
       const folders = value.split(',').map((folder) => folder.trim());
       return folders.every((folder) => isAbsolute(folder) && resolve(folder) === folder)
@@ -176,9 +256,82 @@ const definitions: Definitions = {
     },
     show: (folders) => folders.join(','),
   },
-  readyTimeoutSeconds: { default: 300, allowed: 'seconds, 5 to 3600', read: wholeNumber(5, 3600) },
-  stopGraceSeconds: { default: 10, allowed: 'seconds, 1 to 600', read: wholeNumber(1, 600) },
+  readyTimeoutSeconds: {
+    about: 'How long a start may take until it counts as failed.',
+    default: 300,
+    allowed: 'seconds, 5 to 3600',
+    read: wholeNumber(5, 3600),
+  },
+  stopGraceSeconds: {
+    about: 'How long processes in an environment have to end when it is stopped.',
+    default: 10,
+    allowed: 'seconds, 1 to 600',
+    read: wholeNumber(1, 600),
+  },
+  'tls.certificate': {
+    about:
+      'PEM file of the certificate, with its chain, for HTTPS; a changed file is taken without a restart.',
+    default: null,
+    defaultInWords: 'none: HTTP',
+    allowed: 'a path of a PEM file, together with tls.key',
+    read: path,
+  },
+  'tls.key': {
+    about: 'PEM file of the private key of `tls.certificate`.',
+    default: null,
+    defaultInWords: 'none: HTTP',
+    allowed: 'a path of a PEM file, together with tls.certificate',
+    read: path,
+  },
+  trustedProxies: {
+    about: 'Reverse proxies whose `X-Forwarded-For` and `X-Forwarded-Proto` are believed; from nobody else.',
+    default: [],
+    defaultInWords: 'none',
+    allowed: 'addresses and CIDR blocks with commas between, such as 10.0.0.0/8,fd00::/8',
+    read(value) {
+      const blocks = value.split(',').map((each) => each.trim());
+      return blocks.every(isAddressBlock) ? blocks : undefined;
+    },
+    show: (blocks) => blocks.join(','),
+  },
+  passwordMinLength: {
+    about: 'Shortest password that an account may choose; the passwords of environments keep to it too.',
+    default: 12,
+    allowed: 'characters, 12 to 128',
+    read: wholeNumber(12, 128),
+  },
+  passwordClasses: {
+    about:
+      'Of which characters such a password must have at least one each; those that Berth makes have all.',
+    default: [...passwordClasses],
+    allowed: 'upper, lower, digit, special with commas between, or none',
+    read(value) {
+      if (value === 'none') return [];
+      const named = value.split(',').map((each) => passwordClasses.find((known) => known === each.trim()));
+      return named.every((each) => each !== undefined) ? named : undefined;
+    },
+    show: (named) => named.join(',') || 'none',
+  },
+  passwordMaxAgeDays: {
+    about: "After how many days an environment's password is replaced; 0 replaces none.",
+    default: 0,
+    allowed: 'days, 0 to 3650; 0 replaces none',
+    read: wholeNumber(0, 3650),
+  },
+  passwordNoticeDays: {
+    about: "How many days before that the environment's timeline says so.",
+    default: 7,
+    allowed: 'days, 0 to 365; 0 gives no notice',
+    read: wholeNumber(0, 365),
+  },
+  'retention.events': retention('How long the timelines of deleted environments are kept.', 90),
+  'retention.audit': retention('How long audit records are kept.', 365),
+  'retention.history': retention(
+    'How long released ports and the records of deleted environments are kept.',
+    365,
+  ),
   logLevel: {
+    about: 'How much is written to the log on stderr.',
     default: 'info',
     allowed: 'fatal, error, warn, info, debug, trace or silent',
     read: oneOf('fatal', 'error', 'warn', 'info', 'debug', 'trace', 'silent'),
@@ -187,9 +340,35 @@ const definitions: Definitions = {
 
 const names = Object.keys(definitions) as (keyof Settings)[];
 
-/** `portRange` -> `BERTH_PORT_RANGE` */
+/** The table as documentation shows it. */
+export const settingsTable = names.map((name) => {
+  const { about, allowed, defaultInWords, show, ...definition } = definitions[name] as Definition<unknown>;
+  const shown = show ? show(definition.default) : definition.default;
+  return {
+    name,
+    variable: environmentVariable(name),
+    about,
+    allowed,
+    default: defaultInWords ?? `\`${String(shown)}\``,
+  };
+});
+
+/** `portRange` -> `BERTH_PORT_RANGE`, `tls.key` -> `BERTH_TLS_KEY` */
 export function environmentVariable(name: string): string {
-  return `BERTH_${name.replace(/[A-Z]/g, (letter) => `_${letter}`).toUpperCase()}`;
+  const words = name.replaceAll('.', '_').replace(/[A-Z]/g, (letter) => `_${letter}`);
+  return `BERTH_${words.toUpperCase()}`;
+}
+
+/** `{tls: {key: 'x'}}` -> `['tls.key', 'x']`; only groups that the table has. */
+function* flattened(content: Record<string, unknown>): Generator<[string, unknown]> {
+  for (const [name, value] of Object.entries(content)) {
+    const isGroup = names.some((each) => each.startsWith(`${name}.`));
+    if (isGroup && typeof value === 'object' && value !== null && !Array.isArray(value)) {
+      for (const [inner, each] of Object.entries(value)) yield [`${name}.${inner}`, each];
+    } else {
+      yield [name, value];
+    }
+  }
 }
 
 /** `BERTH_*` variables that are not settings of the server: the command's, the image build's and the test suite's. */
@@ -221,7 +400,7 @@ export function readSettings(environment: NodeJS.ProcessEnv): {
   }
   const file = settingsFile(environment, given.get('dataDir')?.value);
   if (file !== undefined) {
-    for (const [name, value] of Object.entries(readSettingsFile(file))) {
+    for (const [name, value] of flattened(readSettingsFile(file))) {
       if (!(names as string[]).includes(name)) {
         throw new SettingsError(name, value, file, `one of ${names.join(', ')}`);
       }
@@ -250,6 +429,13 @@ export function readSettings(environment: NodeJS.ProcessEnv): {
     });
   };
   names.forEach(take);
+  for (const [here, other] of [
+    ['tls.certificate', 'tls.key'],
+    ['tls.key', 'tls.certificate'],
+  ] as const) {
+    if (settings[here] === null && settings[other] !== null)
+      throw new SettingsError(here, null, given.get(here)?.source ?? 'default', definitions[here].allowed);
+  }
   return { settings: settings as unknown as Settings, inForce };
 }
 

@@ -145,6 +145,7 @@ export function makeSshAccess(environment: Environment): SshAccess {
     ssh_username: 'developer',
     ssh_password: 'Secret-Enough-1',
     password_changed_at: '2026-02-03T04:05:06.000Z',
+    password_expires_at: null,
     ssh_command: 'ssh developer@ssh.example.com -p 30001',
     vscode_config: `Host ${environment.env_id}\n  HostName ssh.example.com\n  Port 30001\n  User developer`,
     sftp_url: 'sftp://developer@ssh.example.com:30001',

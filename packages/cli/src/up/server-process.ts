@@ -1,9 +1,10 @@
-/** The server as a child of `berth up`: started, heard when it listens, told when to end. */
+/** The server as a child of `berth up`: started, heard when it listens, started again when it asks, told when to end. */
 import { spawn } from 'node:child_process';
 import type { ChildProcess } from 'node:child_process';
 import { once } from 'node:events';
 import { constants } from 'node:os';
 import { fileURLToPath } from 'node:url';
+import { restartExitCode } from '@berth/contract/vocabulary';
 import { CommandFailure, exitCodes } from '../failure.ts';
 
 const entryPoint = fileURLToPath(new URL('../../../server/src/main.ts', import.meta.url));
@@ -23,22 +24,32 @@ function isReady(message: unknown): message is ServerReady {
 }
 
 export class ServerProcess {
-  readonly #child: ChildProcess;
-  /** The exit code; 128 and the number where a signal ended it. */
+  readonly #variables: Record<string, string>;
+  #child: ChildProcess;
+  #ending = false;
+  /** The exit code; 128 and the number where a signal ended it. A server that wants to start again has not ended. */
   readonly ended: Promise<number>;
 
   /** It ends by itself, in good order, when this process is gone: the IPC channel closes. */
   constructor(variables: Record<string, string>) {
-    this.#child = spawn(process.execPath, [entryPoint], {
+    this.#variables = variables;
+    this.#child = this.#start();
+    this.ended = this.#keepUp();
+  }
+
+  #start(): ChildProcess {
+    return spawn(process.execPath, [entryPoint], {
       stdio: ['ignore', 'inherit', 'inherit', 'ipc'],
-      env: { ...process.env, ...variables },
+      env: { ...process.env, ...this.#variables },
     });
-    this.ended = new Promise((resolve) => {
-      this.#child.once('error', () => resolve(exitCodes.failed));
-      this.#child.once('exit', (code, signal) =>
-        resolve(signal === null ? (code ?? exitCodes.failed) : 128 + constants.signals[signal]),
-      );
-    });
+  }
+
+  async #keepUp(): Promise<number> {
+    for (;;) {
+      const code = await exitOf(this.#child);
+      if (code !== restartExitCode || this.#ending) return code;
+      this.#child = this.#start();
+    }
   }
 
   /** @returns undefined when the server ended first */
@@ -59,8 +70,18 @@ export class ServerProcess {
   }
 
   end(signal: NodeJS.Signals): void {
+    this.#ending = true;
     this.#child.kill(signal);
   }
+}
+
+function exitOf(child: ChildProcess): Promise<number> {
+  return new Promise((resolve) => {
+    child.once('error', () => resolve(exitCodes.failed));
+    child.once('exit', (code, signal) =>
+      resolve(signal === null ? (code ?? exitCodes.failed) : 128 + constants.signals[signal]),
+    );
+  });
 }
 
 /** For a server that ended although nobody asked it to. */

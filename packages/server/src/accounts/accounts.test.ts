@@ -212,7 +212,7 @@ for (const on of databases) {
 
     const actor = () => ({ principal: plane.admin, source: null });
     const demote = (id: number) =>
-      updateAccount(plane.database, plane.admin, actor(), id, { role: 'member' });
+      updateAccount(plane.services, plane.admin, actor(), id, { role: 'member' });
 
     test('stays one, even when two are taken away at once', async () => {
       const { principal } = await plane.account('second', 'admin');

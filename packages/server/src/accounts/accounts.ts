@@ -6,9 +6,10 @@ import type { Actor } from '../audit/audit.ts';
 import { lockCustomer } from '../customers/table.ts';
 import type { Database, Session } from '../database/database.ts';
 import { idExists, renewSecrets } from '../environments/table.ts';
+import type { Services } from '../http/app.ts';
 import { pageOf, readCursor } from '../http/pages.ts';
 import type { Page } from '../http/pages.ts';
-import { accountHash, defaultPasswordPolicy, makePassword, mustBeGoodPassword } from '../secrets/password.ts';
+import { accountHash, makePassword, mustBeGoodPassword } from '../secrets/password.ts';
 import { deleteSignIns } from '../tokens/table.ts';
 import { visibleCustomer } from './principal.ts';
 import type { Principal } from './principal.ts';
@@ -49,14 +50,13 @@ export async function getAccount(session: Session, principal: Principal, id: num
 
 /** @throws BerthError `weak_password`, `name_taken`, `unknown_reference` when there is no such customer */
 export async function createAccount(
-  database: Database,
+  { database, settings }: Pick<Services, 'database' | 'settings'>,
   principal: Principal,
   actor: Actor,
   { name, role = 'member', customer_id = principal.customerId, password: given }: CreateAccount,
 ): Promise<CreatedAccount> {
-  const made =
-    given === undefined ? makePassword(Math.max(shortestMade, defaultPasswordPolicy.minLength)) : null;
-  if (typeof given === 'string') mustBeGoodPassword(defaultPasswordPolicy, given, 'password');
+  const made = given === undefined ? makePassword(Math.max(shortestMade, settings.passwordMinLength)) : null;
+  if (typeof given === 'string') mustBeGoodPassword(settings, given, 'password');
   const password = made ?? given ?? null;
   const hash = password === null ? null : await accountHash(password);
   return database.transaction().execute(async (transaction) => {
@@ -88,13 +88,13 @@ export async function createAccount(
  * @throws BerthError `not_found`, `weak_password`, `in_use` for the last administrator
  */
 export async function updateAccount(
-  database: Database,
+  { database, settings }: Pick<Services, 'database' | 'settings'>,
   principal: Principal,
   actor: Actor,
   id: number,
   { role, password }: UpdateAccount,
 ): Promise<Account> {
-  if (typeof password === 'string') mustBeGoodPassword(defaultPasswordPolicy, password, 'password');
+  if (typeof password === 'string') mustBeGoodPassword(settings, password, 'password');
   await mustFind(database, id, null);
   const hash = typeof password === 'string' ? await accountHash(password) : null;
   return database.transaction().execute(async (transaction) => {

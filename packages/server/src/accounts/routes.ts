@@ -14,7 +14,8 @@ import { actorOf } from '../audit/audit.ts';
 import type { App, Services } from '../http/app.ts';
 import { accountsPage, createAccount, getAccount, removeAccount, updateAccount } from './accounts.ts';
 
-export function accountRoutes(app: App, { database }: Services): void {
+export function accountRoutes(app: App, services: Services): void {
+  const { database } = services;
   const tags = ['accounts'];
   const params = Type.Object({ id: NumericId });
   const admin = { admin: true };
@@ -44,7 +45,7 @@ export function accountRoutes(app: App, { database }: Services): void {
       },
     },
     async (request, reply) =>
-      reply.code(201).send(await createAccount(database, request.principal, actorOf(request), request.body)),
+      reply.code(201).send(await createAccount(services, request.principal, actorOf(request), request.body)),
   );
 
   app.get(
@@ -66,7 +67,7 @@ export function accountRoutes(app: App, { database }: Services): void {
       },
     },
     (request) =>
-      updateAccount(database, request.principal, actorOf(request), request.params.id, request.body),
+      updateAccount(services, request.principal, actorOf(request), request.params.id, request.body),
   );
 
   app.delete(

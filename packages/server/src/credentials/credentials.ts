@@ -9,10 +9,12 @@ import type { SecretFiles } from '../runtime/runtime.ts';
 import type { KeyRing } from '../secrets/key-ring.ts';
 import { cryptHash, makePassword } from '../secrets/password.ts';
 import { openVariables } from '../environments/variables.ts';
+import { hostKeyPurpose, passwordPurpose } from '../secrets/sealed-columns.ts';
+import type { Settings } from '../settings.ts';
 import { listKeys } from '../ssh-keys/table.ts';
 
-const passwordPurpose = (id: string) => `environment-password:${id}`;
-const hostKeyPurpose = (id: string) => `host-key:${id}`;
+const usualPasswordLength = 16;
+const dayMs = 24 * 60 * 60 * 1000;
 
 export interface NewPassword {
   plain: string;
@@ -20,8 +22,8 @@ export interface NewPassword {
 }
 
 /** Hashing keeps the processor busy for many milliseconds: not for a transaction, in which others wait for its locks. */
-export function newPassword(): NewPassword {
-  const plain = makePassword();
+export function newPassword({ passwordMinLength }: Pick<Settings, 'passwordMinLength'>): NewPassword {
+  const plain = makePassword(Math.max(usualPasswordLength, passwordMinLength));
   return { plain, hash: cryptHash(plain) };
 }
 
@@ -55,9 +57,28 @@ export async function updatePassword(
 ): Promise<void> {
   await session
     .updateTable('ssh_credentials')
-    .set({ ...passwordColumns(keyRing, id, password), password_changed_at: sql<Date>`clock_timestamp()` })
+    .set({
+      ...passwordColumns(keyRing, id, password),
+      password_changed_at: sql<Date>`clock_timestamp()`,
+      password_notice_at: null,
+    })
     .where('env_id', '=', id)
     .execute();
+}
+
+export type PasswordAges = Pick<Settings, 'passwordMaxAgeDays' | 'passwordNoticeDays'>;
+
+/** Notice is given at once where it would have to be given before the password was made. */
+export function noticeDaysOf({ passwordMaxAgeDays, passwordNoticeDays }: PasswordAges): number {
+  return Math.min(passwordMaxAgeDays, passwordNoticeDays);
+}
+
+/** When the password will be replaced; null: never. It is not before its owner has known for the days of notice. */
+export function passwordExpiry(changedAt: Date, noticeAt: Date | null, ages: PasswordAges): Date | null {
+  if (ages.passwordMaxAgeDays === 0) return null;
+  const byAge = changedAt.getTime() + ages.passwordMaxAgeDays * dayMs;
+  const byNotice = noticeAt === null ? byAge : noticeAt.getTime() + noticeDaysOf(ages) * dayMs;
+  return new Date(Math.max(byAge, byNotice));
 }
 
 export async function readCredentials(session: Session, id: string): Promise<CredentialsRow> {

@@ -9,6 +9,7 @@ import type { DataFolder } from '../data-folder.ts';
 import { writeFileWhole } from '../data-folder.ts';
 import type { Database } from '../database/database.ts';
 import type { KeyRing } from '../secrets/key-ring.ts';
+import { authorityPurpose } from '../secrets/sealed-columns.ts';
 import { accountHash, makePassword } from '../secrets/password.ts';
 
 export interface Installation {
@@ -34,7 +35,7 @@ export async function firstStart(
       .insertInto('installation')
       .values({
         id: randomBytes(8).toString('hex'),
-        authority_key: keyRing.seal(authority.privateKeyOpenSsh, 'authority'),
+        authority_key: keyRing.seal(authority.privateKeyOpenSsh, authorityPurpose),
         authority_public: authority.publicLine,
       })
       .onConflict((conflict) => conflict.doNothing())
@@ -65,6 +66,6 @@ async function readInstallation(database: Database, keyRing: KeyRing): Promise<I
     .selectFrom('installation')
     .select(['id', 'authority_key', 'authority_public'])
     .executeTakeFirst();
-  if (row) keyRing.open(row.authority_key, 'authority');
+  if (row) keyRing.open(row.authority_key, authorityPurpose);
   return row && { id: row.id, authorityPublic: row.authority_public };
 }

@@ -16,6 +16,13 @@ export type Database = Kysely<Tables>;
 /** What a query runs on: the database, or a transaction in it. */
 export type Session = Kysely<Tables> | Transaction<Tables>;
 
+/** Connections by what they do; the embedded database has one. */
+export interface PoolUse {
+  busy: number;
+  idle: number;
+  waiting: number;
+}
+
 export interface OpenDatabase {
   kind: 'PGlite' | 'PostgreSQL';
   database: Database;
@@ -23,6 +30,7 @@ export interface OpenDatabase {
   listen(onMessage: (message: string) => void, onReconnect: () => void): Promise<void>;
   /** The embedded database's vacuum; PostgreSQL does that by itself. */
   maintain(): Promise<void>;
+  poolUse(): PoolUse;
   close(): Promise<void>;
 }
 
@@ -57,9 +65,8 @@ async function openPGlite(folder: string): Promise<OpenDatabase> {
     parsers: { [pgliteTypes.INT8]: Number },
     startParams: [...PGlite.defaultStartParams, '-c', `shared_buffers=${embeddedBuffers}`],
   });
-  const database = new Kysely<Tables>({
-    dialect: new PostgresDialect({ pool: new SingleSessionPool(engine) }),
-  });
+  const pool = new SingleSessionPool(engine);
+  const database = new Kysely<Tables>({ dialect: new PostgresDialect({ pool }) });
   return {
     kind: 'PGlite',
     database,
@@ -75,10 +82,12 @@ async function openPGlite(folder: string): Promise<OpenDatabase> {
         'ssh_credentials',
         'repeatable_requests',
         'ssh_keys',
+        'audit',
       ]) {
         await sql`vacuum (analyze) ${sql.table(table)}`.execute(database);
       }
     },
+    poolUse: () => pool.use,
     close: () => database.destroy(),
   };
 }
@@ -88,6 +97,7 @@ class SingleSessionPool implements PostgresPool {
   readonly options = {};
   readonly #engine: PGlite;
   #turn: Promise<void> = Promise.resolve();
+  #holders = 0;
 
   constructor(engine: PGlite) {
     this.#engine = engine;
@@ -97,6 +107,7 @@ class SingleSessionPool implements PostgresPool {
     const before = this.#turn;
     let release!: () => void;
     this.#turn = new Promise((resolve) => (release = resolve));
+    this.#holders += 1;
     await before;
     const engine = this.#engine;
     return {
@@ -108,8 +119,16 @@ class SingleSessionPool implements PostgresPool {
           rows: result.rows,
         };
       },
-      release,
+      release: () => {
+        this.#holders -= 1;
+        release();
+      },
     } as unknown as PostgresPoolClient;
+  }
+
+  get use(): PoolUse {
+    const busy = Math.min(this.#holders, 1);
+    return { busy, idle: 1 - busy, waiting: this.#holders - busy };
   }
 
   async end(): Promise<void> {
@@ -170,6 +189,11 @@ async function openPostgres(url: string, logger: Logger): Promise<OpenDatabase> 
     database,
     listen: connectListener,
     maintain: () => Promise.resolve(),
+    poolUse: () => ({
+      busy: pool.totalCount - pool.idleCount,
+      idle: pool.idleCount,
+      waiting: pool.waitingCount,
+    }),
     async close() {
       closing = true;
       await listener?.end();

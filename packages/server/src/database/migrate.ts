@@ -15,12 +15,13 @@ const migrations: { name: string; up(session: Session): Promise<void> }[] = [
   { name: '002-people-and-catalogues', up: peopleAndCatalogues.up },
 ];
 
+export const knownMigrations = migrations.map(({ name }) => name);
+
 /** Any number: names the lock among servers that migrate. */
 const migrationLock = 7_203_551;
 
 /** @throws Error when the database knows a migration that this program does not */
 export async function migrate(database: Kysely<Tables>): Promise<string[]> {
-  const known = migrations.map(({ name }) => name);
   return database.connection().execute(async (connection) => {
     await sql`select pg_advisory_lock(${migrationLock})`.execute(connection);
     try {
@@ -29,22 +30,27 @@ export async function migrate(database: Kysely<Tables>): Promise<string[]> {
       )`.execute(connection);
       const done = await sql<{ name: string }>`select name from migrations order by name`.execute(connection);
       const names = done.rows.map(({ name }) => name);
-      const newer = names.filter((name) => !known.includes(name));
+      const newer = names.filter((name) => !knownMigrations.includes(name));
       if (newer.length > 0) {
         throw new Error(
           `the database was written by a newer Berth (it has ${newer.join(', ')}). Start that version, or restore a backup made by this one.`,
         );
       }
-      const pending = migrations.filter(({ name }) => !names.includes(name));
-      for (const { name, up } of pending) {
-        await connection.transaction().execute(async (transaction) => {
-          await up(transaction);
-          await sql`insert into migrations (name) values (${name})`.execute(transaction);
-        });
+      const pending = knownMigrations.filter((name) => !names.includes(name));
+      for (const name of pending) {
+        await connection.transaction().execute((transaction) => runMigrations(transaction, [name]));
       }
-      return pending.map(({ name }) => name);
+      return pending;
     } finally {
       await sql`select pg_advisory_unlock(${migrationLock})`.execute(connection);
     }
   });
+}
+
+/** Runs these in the transaction of the caller, and writes down that they were. */
+export async function runMigrations(session: Session, names: readonly string[]): Promise<void> {
+  for (const { name, up } of migrations.filter((each) => names.includes(each.name))) {
+    await up(session);
+    await sql`insert into migrations (name) values (${name})`.execute(session);
+  }
 }

@@ -76,7 +76,7 @@ export async function createEnvironment(
   const name = readName(input.name);
   const { image = defaultImage, datasets = [], own_port = 'auto', sudo = true, env_vars = {} } = input;
 
-  const password = newPassword();
+  const password = newPassword(settings);
 
   return database.transaction().execute(async (transaction) => {
     const customerId = await customerOf(transaction, principal, input.customer_id);
@@ -356,7 +356,7 @@ export async function resetPassword(
   asker: Asker,
   id: string,
 ): Promise<{ ssh_password: string }> {
-  const password = newPassword();
+  const password = newPassword(services.settings);
   await change(services, asker, id, 'reset-password', async (_row, session) => {
     await updatePassword(session, services.keyRing, id, password);
     return { wanted: {}, asked: 'new password' };

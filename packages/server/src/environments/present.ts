@@ -2,6 +2,8 @@
 import { hostBlock, links, sshCommand } from '@berth/contract';
 import type { Environment, Resources, SshAccess, Status } from '@berth/contract';
 import { fingerprint, knownHostsLine, parsePublicKey } from '@berth/ssh';
+import { passwordExpiry } from '../credentials/credentials.ts';
+import type { PasswordAges } from '../credentials/credentials.ts';
 import type { CredentialsRow } from '../database/schema.ts';
 import { areEqual, resourcesOf } from './resources.ts';
 import type { EnvironmentWithPort } from './table.ts';
@@ -9,9 +11,13 @@ import type { EnvironmentWithPort } from './table.ts';
 export interface Addresses {
   publicUrl: string;
   sshHost: string;
+  passwordAges: PasswordAges;
 }
 
-export function presentEnvironment(row: EnvironmentWithPort, { publicUrl, sshHost }: Addresses): Environment {
+export function presentEnvironment(
+  row: EnvironmentWithPort,
+  { publicUrl, sshHost, passwordAges }: Addresses,
+): Environment {
   return {
     env_id: row.id,
     name: row.name,
@@ -38,7 +44,11 @@ export function presentEnvironment(row: EnvironmentWithPort, { publicUrl, sshHos
     jupyter_url: links.jupyter(publicUrl, row.id),
     created_at: row.created_at.toISOString(),
     started_at: row.started_at?.toISOString() ?? null,
-    password_expires_at: null,
+    password_expires_at:
+      row.password_changed_at === null
+        ? null
+        : (passwordExpiry(row.password_changed_at, row.password_notice_at, passwordAges)?.toISOString() ??
+          null),
   };
 }
 
@@ -56,9 +66,10 @@ export function presentSsh(
   row: EnvironmentWithPort,
   credentials: CredentialsRow,
   password: string,
-  { sshHost }: Addresses,
+  { sshHost, passwordAges }: Addresses,
 ): SshAccess {
   const { port, username } = row;
+  const { password_changed_at, password_notice_at } = credentials;
   const hostKey = parsePublicKey(credentials.host_key_public);
   return {
     env_id: row.id,
@@ -66,7 +77,9 @@ export function presentSsh(
     ssh_port: port,
     ssh_username: username,
     ssh_password: password,
-    password_changed_at: credentials.password_changed_at.toISOString(),
+    password_changed_at: password_changed_at.toISOString(),
+    password_expires_at:
+      passwordExpiry(password_changed_at, password_notice_at, passwordAges)?.toISOString() ?? null,
     ssh_command: port === null ? null : sshCommand(username, sshHost, port),
     vscode_config: port === null ? null : hostBlock(row.id, username, sshHost, port),
     sftp_url: port === null ? null : links.sftp(username, sshHost, port),

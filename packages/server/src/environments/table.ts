@@ -39,11 +39,12 @@ const rows = (session: Session) =>
     .leftJoin('port_mappings as p', (join) =>
       join.onRef('p.env_id', '=', 'e.id').on('p.status', '=', 'active'),
     )
+    .leftJoin('ssh_credentials as c', 'c.env_id', 'e.id')
     .select(shown)
-    .select('p.external_port as port')
+    .select(['p.external_port as port', 'c.password_changed_at', 'c.password_notice_at'])
     .where('e.status', '<>', 'deleted');
 
-/** What is shown of a row, with the port that is the environment's now. */
+/** What is shown of a row, with the port that is the environment's now, and the age of its password. */
 export type EnvironmentWithPort = InferResult<ReturnType<typeof rows>>[number];
 
 /** `customerId` null: whoever's. */

@@ -18,6 +18,7 @@ import type {
   FastifyInstance,
   FastifyReply,
   FastifyRequest,
+  FastifyServerOptions,
   RawReplyDefaultExpression,
   RawRequestDefaultExpression,
   RawServerDefault,
@@ -27,19 +28,25 @@ import type { Principal } from '../accounts/principal.ts';
 import { accountRoutes } from '../accounts/routes.ts';
 import { auditRoutes } from '../audit/routes.ts';
 import { customerRoutes } from '../customers/routes.ts';
-import type { Database } from '../database/database.ts';
 import { deviceRoutes } from '../devices/routes.ts';
 import { datasetRoutes } from '../datasets/routes.ts';
 import type { Addresses } from '../environments/present.ts';
 import { environmentRoutes } from '../environments/routes.ts';
 import type { Notices } from '../events/notices.ts';
 import { imageRoutes } from '../images/routes.ts';
+import { backupRoutes } from '../backup/routes.ts';
+import type { DataFolder } from '../data-folder.ts';
+import type { Database, PoolUse } from '../database/database.ts';
+import type { Lifecycle } from '../lifecycle.ts';
+import { Metrics } from '../metrics/metrics.ts';
+import { metricsRoutes } from '../metrics/routes.ts';
 import { platformRoutes } from '../platform/routes.ts';
 import type { Platform } from '../platform/platform.ts';
 import { portRoutes } from '../ports/routes.ts';
 import { quotaRoutes } from '../quotas/routes.ts';
 import type { Runtime } from '../runtime/runtime.ts';
 import type { KeyRing } from '../secrets/key-ring.ts';
+import { secretRoutes } from '../secrets/routes.ts';
 import type { SettingInForce, Settings } from '../settings.ts';
 import { authenticate, localPrincipal } from '../sign-in/authenticate.ts';
 import { TooManyTries } from '../sign-in/limits.ts';
@@ -47,6 +54,7 @@ import { signInRoutes } from '../sign-in/routes.ts';
 import { sshKeyRoutes } from '../ssh-keys/routes.ts';
 import { tokenRoutes } from '../tokens/routes.ts';
 import { storageRoutes } from '../storage/routes.ts';
+import type { Certificate } from './certificate.ts';
 import { sendProblem, toProblem } from './problems.ts';
 import { repeatableRequests } from './repeatable.ts';
 import { compileValidator } from './validation.ts';
@@ -66,6 +74,11 @@ export interface Services {
   settings: Settings;
   settingsInForce: SettingInForce[];
   keyRing: KeyRing;
+  folder: DataFolder;
+  /** null: HTTP. */
+  certificate: Certificate | null;
+  lifecycle: Lifecycle;
+  poolUse: () => PoolUse;
   notices: Notices;
   platform: Platform;
   addresses: Addresses;
@@ -85,6 +98,8 @@ declare module 'fastify' {
     admin?: boolean;
     /** For every account, whatever its token's scopes are, such as ending a session. */
     anyScope?: boolean;
+    /** Takes a body that may be long in coming. */
+    longBody?: boolean;
   }
 }
 
@@ -105,6 +120,7 @@ const problemAnswer = {
 };
 
 const largestBodyBytes = 1024 * 1024;
+const longestBodyMs = 60_000;
 
 export async function makeApp(services: Services): Promise<App> {
   const app = fastify({
@@ -116,9 +132,12 @@ export async function makeApp(services: Services): Promise<App> {
     rewriteUrl: (request) => decodable(request.url ?? '/'),
     // Longer than any request line: what is too long is said by the route's own schema.
     routerOptions: { maxParamLength: 65_536 },
-    requestTimeout: 60_000,
+    // `boundBody` is what bounds the time for a body; a restore's may take longer.
+    requestTimeout: 0,
     forceCloseConnections: true,
-  }).withTypeProvider<TypeBoxTypeProvider>();
+    trustProxy: services.settings.trustedProxies.length > 0 ? services.settings.trustedProxies : false,
+    ...(services.certificate === null ? {} : { https: services.certificate.pair }),
+  } as FastifyServerOptions).withTypeProvider<TypeBoxTypeProvider>();
 
   app.setValidatorCompiler(compileValidator);
   const methods = new Methods();
@@ -160,8 +179,11 @@ export async function makeApp(services: Services): Promise<App> {
       ),
   });
   await app.register(fastifyCookie);
+  const metrics = new Metrics(services);
+  metrics.observe(app);
   app.decorateRequest('principal');
   app.addHook('onRequest', async (request) => {
+    boundBody(request);
     if (request.routeOptions.config.public === true || request.is404) return;
     request.principal = localSockets.has(request.raw.socket)
       ? await localPrincipal(services.database)
@@ -208,9 +230,12 @@ export async function makeApp(services: Services): Promise<App> {
       imageRoutes,
       quotaRoutes,
       platformRoutes,
+      backupRoutes,
+      secretRoutes,
     ]) {
       register(typed, services);
     }
+    metricsRoutes(typed, metrics);
     typed.get(routes.openapi, { config: { public: true }, schema: { hide: true } }, () => app.swagger());
   });
   await app.ready();
@@ -255,6 +280,14 @@ function mustBeAllowed({ principal, method, routeOptions: { config } }: FastifyR
       { cure: `Make a token with the scope ${needed}.` },
     );
   }
+}
+
+/** A body that does not come to its end in time takes its connection with it. */
+function boundBody({ raw, headers, routeOptions: { config } }: FastifyRequest): void {
+  const hasBody = headers['transfer-encoding'] !== undefined || Number(headers['content-length']) > 0;
+  if (!hasBody || config.longBody === true) return;
+  const timer = setTimeout(() => raw.destroy(), longestBodyMs).unref();
+  raw.once('close', () => clearTimeout(timer));
 }
 
 /** What cannot be decoded is taken letter by letter: Fastify would refuse it before the hooks, so without headers. */

@@ -5,12 +5,12 @@ import type { CreatedEnvironment, Problem } from '@berth/contract';
 import { pathOf, routes } from '@berth/contract';
 import { sql } from 'kysely';
 import { databases } from '../../../../test/harness/databases.ts';
+import { keepHouse } from '../housekeeping/housekeeping.ts';
 import { RuntimeError } from '../runtime/runtime.ts';
 import { ControlPlane } from '../testing/control-plane.ts';
 import type { Account } from '../testing/control-plane.ts';
 import { makeApp } from './app.ts';
 import type { App } from './app.ts';
-import { forgetRequests } from './repeatable.ts';
 
 for (const on of databases) {
   describe(`a request with an Idempotency-Key on ${on.name}`, { skip: on.skip }, () => {
@@ -157,12 +157,12 @@ for (const on of databases) {
       const rows = await plane.database.selectFrom('repeatable_requests').selectAll().execute();
       assert.ok(!JSON.stringify(rows).includes(password));
       await age('23 hours');
-      await forgetRequests(plane.database);
+      await keepHouse(plane.services);
       assert.equal((await send('daily')).headers['idempotency-replayed'], 'true');
       await age('25 hours');
       problem(await send('daily'), 409, 'name_taken');
       await age('25 hours');
-      await forgetRequests(plane.database);
+      await keepHouse(plane.services);
       assert.deepEqual(await plane.database.selectFrom('repeatable_requests').selectAll().execute(), []);
     });
 

@@ -17,7 +17,7 @@ const replayedHeader = 'idempotency-replayed';
 const methods: readonly string[] = ['POST', 'PUT', 'PATCH', 'DELETE'];
 
 const longestWorkSeconds = 60;
-const keptHours = 24;
+export const keptHours = 24;
 
 const keySchema = {
   type: 'string',
@@ -192,14 +192,6 @@ async function release(session: Session, { accountId, key, claimedAt }: Claim): 
     .where('account_id', '=', accountId)
     .where('key', '=', key)
     .where('created_at', '=', claimedAt)
-    .execute();
-}
-
-/** Part of the database's maintenance. */
-export async function forgetRequests(session: Session): Promise<void> {
-  await session
-    .deleteFrom('repeatable_requests')
-    .where('created_at', '<', sql<Date>`now() - ${`${keptHours} hours`}::interval`)
     .execute();
 }
 

@@ -25,19 +25,16 @@ export function makePassword(length = 16): string {
   }
 }
 
-const passwordClasses = ['upper', 'lower', 'digit', 'special'] as const;
-type PasswordClass = (typeof passwordClasses)[number];
+export const passwordClasses = ['upper', 'lower', 'digit', 'special'] as const;
+export type PasswordClass = (typeof passwordClasses)[number];
 
-/** What a password that a person chooses must keep to. */
+/** What a password that a person chooses must keep to; the design document's chapter 7.1 by default. */
 export interface PasswordPolicy {
   /** In characters as people count them. */
-  minLength: number;
+  passwordMinLength: number;
   /** The kinds of characters of which each must be there. */
-  classes: readonly PasswordClass[];
+  passwordClasses: readonly PasswordClass[];
 }
-
-/** The design document's, chapter 7.1. */
-export const defaultPasswordPolicy: PasswordPolicy = { minLength: 12, classes: passwordClasses };
 
 const classPatterns: Record<PasswordClass, [pattern: RegExp, words: string]> = {
   upper: [/\p{Lu}/u, 'a capital letter'],
@@ -47,12 +44,15 @@ const classPatterns: Record<PasswordClass, [pattern: RegExp, words: string]> = {
 };
 
 /** @returns what the password lacks, in words that repeat nothing of it; empty when it is good */
-export function passwordFaults({ minLength, classes }: PasswordPolicy, password: string): string[] {
+export function passwordFaults(
+  { passwordMinLength, passwordClasses: wanted }: PasswordPolicy,
+  password: string,
+): string[] {
   const text = password.normalize('NFC');
   const length = [...new Intl.Segmenter().segment(text)].length;
   return [
-    ...(length < minLength ? [`it has ${length} of at least ${minLength} characters`] : []),
-    ...classes
+    ...(length < passwordMinLength ? [`it has ${length} of at least ${passwordMinLength} characters`] : []),
+    ...wanted
       .map((each) => classPatterns[each])
       .filter(([pattern]) => !pattern.test(text))
       .map(([, words]) => `it lacks ${words}`),
@@ -63,10 +63,10 @@ export function passwordFaults({ minLength, classes }: PasswordPolicy, password:
 export function mustBeGoodPassword(policy: PasswordPolicy, password: string, field: string): void {
   const faults = passwordFaults(policy, password);
   if (faults.length === 0) return;
-  const wanted = policy.classes.map((each) => classPatterns[each][1]).join(', ');
+  const wanted = policy.passwordClasses.map((each) => classPatterns[each][1]).join(', ');
   throw new BerthError('weak_password', `${field}: the password does not do: ${faults.join(', ')}.`, {
     field,
-    cure: `Choose one of at least ${policy.minLength} characters${wanted ? ` with ${wanted}` : ''}.`,
+    cure: `Choose one of at least ${policy.passwordMinLength} characters${wanted ? ` with ${wanted}` : ''}.`,
   });
 }
 

@@ -10,7 +10,7 @@ import { SignInLimits } from './limits.ts';
 import { mustBeSameOrigin, setSessionCookie } from './origin.ts';
 import { changeOwnPassword, signIn, signInLifeMs, signOut } from './sign-in.ts';
 
-export function signInRoutes(app: App, { database, addresses }: Services): void {
+export function signInRoutes(app: App, { database, addresses, settings }: Services): void {
   const tags = ['sign-in'];
   const limits = new SignInLimits();
 
@@ -91,7 +91,7 @@ export function signInRoutes(app: App, { database, addresses }: Services): void 
       },
     },
     async (request, reply) => {
-      await changeOwnPassword(database, limits, actorOf(request), request.principal, request.body);
+      await changeOwnPassword(database, limits, settings, actorOf(request), request.principal, request.body);
       return reply.code(204).send(null);
     },
   );

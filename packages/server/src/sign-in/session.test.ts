@@ -19,7 +19,7 @@ for (const on of databases) {
     before(async () => {
       plane = await ControlPlane.open(on);
       await plane.account('alice');
-      const addresses = { publicUrl: '', sshHost: 'ssh.example.com' };
+      const addresses = { ...plane.services.addresses, publicUrl: '' };
       app = await makeApp(plane.with({}, { addresses }));
       origin = await app.listen({ host: '127.0.0.1', port: 0 });
       addresses.publicUrl = origin;

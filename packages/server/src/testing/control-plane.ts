@@ -17,6 +17,7 @@ import { firstStart } from '../customers/first-start.ts';
 import type { Installation } from '../customers/first-start.ts';
 import { openDataFolder } from '../data-folder.ts';
 import { openDatabase } from '../database/database.ts';
+import type { Database } from '../database/database.ts';
 import { migrate } from '../database/migrate.ts';
 import { createEnvironment, getEnvironment } from '../environments/environments.ts';
 import { listEvents } from '../events/events.ts';
@@ -67,11 +68,15 @@ export class ControlPlane {
     this.#undo = parts.undo;
   }
 
-  /** @param beside another server of the same installation: same PostgreSQL, key ring and runtime */
+  /**
+   * @param beside another server of the same installation: same PostgreSQL, key ring and runtime
+   * @param prepare puts what an earlier version left into the database and the data folder
+   */
   static async open(
     on: TestDatabase,
     settings: Partial<Settings> = {},
     beside?: ControlPlane,
+    prepare?: (database: Database, folder: string) => Promise<void>,
   ): Promise<ControlPlane> {
     const undo: (() => unknown)[] = [];
     const folder = mkdtempSync(join(tmpdir(), 'berth-server-'));
@@ -83,6 +88,7 @@ export class ControlPlane {
     const opened = await openDatabase({ url: databaseUrl, folder: join(folder, 'database'), logger });
     undo.push(() => opened.close());
     const { database } = opened;
+    await prepare?.(database, folder);
     await migrate(database);
     const keyRing = beside?.services.keyRing ?? KeyRing.open(dataFolder.file('secret.key'));
     const { installation } = await firstStart(database, keyRing, dataFolder);
@@ -105,6 +111,13 @@ export class ControlPlane {
       settings: { ...read.settings, databaseUrl, ...settings },
       settingsInForce: read.inForce,
       keyRing,
+      folder: dataFolder,
+      certificate: null,
+      lifecycle: {
+        pauseReconciler: () => Promise.resolve(() => Promise.resolve()),
+        restart: () => undefined,
+      },
+      poolUse: () => opened.poolUse(),
       notices,
       platform: {
         version: '0.1.0',
@@ -116,7 +129,11 @@ export class ControlPlane {
         cpuCores: 64,
         unclaimed: [],
       },
-      addresses: { publicUrl: 'https://berth.example.com', sshHost: 'ssh.example.com' },
+      addresses: {
+        publicUrl: 'https://berth.example.com',
+        sshHost: 'ssh.example.com',
+        passwordAges: { ...read.settings, ...settings },
+      },
       logger,
       stopping: new AbortController().signal,
     };

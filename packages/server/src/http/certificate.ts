@@ -1,0 +1,112 @@
+/**
+ * The API's own certificate: read from the files that `tls` names, and read again when they change, so that a
+ * renewed one is in force without a restart. A file that does not fit is told to the log and to the platform's notes;
+ * the certificate before it stays.
+ */
+import { X509Certificate } from 'node:crypto';
+import { readFileSync, watch } from 'node:fs';
+import { dirname } from 'node:path';
+import { createSecureContext } from 'node:tls';
+import type { Server } from 'node:https';
+import type { Logger } from 'pino';
+
+interface Pair {
+  cert: string;
+  key: string;
+}
+
+/** Also where the file system tells of no changes, such as a network's. */
+const lookAgainMs = 60_000;
+/** Editors and ACME clients write two files one after the other. */
+const settleMs = 200;
+const dayMs = 24 * 60 * 60 * 1000;
+const noticeDays = 14;
+
+export class Certificate {
+  readonly #files: { certificate: string; key: string };
+  #pair: Pair;
+  #expires: Date;
+  #fault: string | null = null;
+
+  private constructor(files: { certificate: string; key: string }, pair: Pair) {
+    this.#files = files;
+    this.#pair = pair;
+    this.#expires = expiryOf(pair);
+  }
+
+  /** @throws Error with a sentence for people when the files do not make a certificate with its key */
+  static open(files: { certificate: string; key: string }): Certificate {
+    try {
+      return new Certificate(files, readPair(files));
+    } catch (error) {
+      throw new Error(`tls.certificate and tls.key cannot be used: ${(error as Error).message}`, {
+        cause: error,
+      });
+    }
+  }
+
+  get pair(): Pair {
+    return this.#pair;
+  }
+
+  /** Has the server use a changed pair for new connections. @returns a function that ends the watch */
+  watch(server: Pick<Server, 'setSecureContext'>, logger: Logger): () => void {
+    const look = () => this.#look(server, logger);
+    let settling: NodeJS.Timeout | undefined;
+    const soon = () => {
+      clearTimeout(settling);
+      settling = setTimeout(look, settleMs);
+    };
+    const folders = new Set(Object.values(this.#files).map((file) => dirname(file)));
+    const watchers = [...folders].map((folder) => watch(folder, soon).on('error', () => undefined));
+    const timer = setInterval(look, lookAgainMs);
+    return () => {
+      clearInterval(timer);
+      clearTimeout(settling);
+      for (const watcher of watchers) watcher.close();
+    };
+  }
+
+  /** What an operator should know of it. */
+  notes(now = new Date()): string[] {
+    const notes: string[] = [];
+    if (this.#fault !== null)
+      notes.push(
+        `The changed tls.certificate or tls.key cannot be used, the one before stays: ${this.#fault}`,
+      );
+    const days = Math.floor((this.#expires.getTime() - now.getTime()) / dayMs);
+    const when = this.#expires.toISOString().slice(0, 10);
+    if (days < 0) notes.push(`The certificate in tls.certificate expired on ${when}.`);
+    else if (days < noticeDays)
+      notes.push(`The certificate in tls.certificate expires on ${when}, in ${days} days.`);
+    return notes;
+  }
+
+  #look(server: Pick<Server, 'setSecureContext'>, logger: Logger): void {
+    try {
+      const pair = readPair(this.#files);
+      this.#fault = null;
+      if (pair.cert === this.#pair.cert && pair.key === this.#pair.key) return;
+      server.setSecureContext(pair);
+      this.#pair = pair;
+      this.#expires = expiryOf(pair);
+      logger.info({ expires: this.#expires }, 'a new certificate is in force');
+    } catch (error) {
+      const { message } = error as Error;
+      if (message !== this.#fault)
+        logger.error({ error: message }, 'the changed certificate cannot be used; the one before stays');
+      this.#fault = message;
+    }
+  }
+}
+
+/** @throws Error when a file cannot be read, is not PEM, or the key is not that of the certificate */
+function readPair({ certificate, key }: { certificate: string; key: string }): Pair {
+  const pair = { cert: readFileSync(certificate, 'utf8'), key: readFileSync(key, 'utf8') };
+  createSecureContext(pair);
+  return pair;
+}
+
+function expiryOf({ cert }: Pair): Date {
+  return new X509Certificate(cert).validToDate;
+}
