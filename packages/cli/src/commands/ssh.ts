@@ -10,7 +10,7 @@ import type { Environment, NewPassword, SshAccess } from '@berth/contract';
 import { findEnvironment, refuseFailed, sshAccessText } from '../environment.ts';
 import { CommandFailure, exitCodes } from '../failure.ts';
 import { dataFolder, stateFolder } from '../place.ts';
-import { Session, addCommand, say, withDataDir } from '../session.ts';
+import { Session, addCommand, say, withPlace } from '../session.ts';
 import type { CommonOptions } from '../session.ts';
 import { labelled, printable } from '../text.ts';
 import { environmentArgument } from './environments.ts';
@@ -21,7 +21,7 @@ interface SshOptions extends CommonOptions {
 }
 
 export function addSshCommands(program: Command): void {
-  withDataDir(program.command('ssh').description("Open an environment with this machine's ssh"))
+  withPlace(program.command('ssh').description("Open an environment with this machine's ssh"))
     .addArgument(environmentArgument())
     .argument('[args...]', 'passed on to ssh: options, or a command to run')
     .option('--password', 'log in with the password, without typing it')
@@ -48,7 +48,7 @@ export function addSshCommands(program: Command): void {
     .action((name: string, _: object, command: Command) => resetPassword(name, command.optsWithGlobals()));
 
   // bin/askpass.mjs runs this.
-  withDataDir(program.command('ssh-password', { hidden: true }).argument('<id>')).action(
+  withPlace(program.command('ssh-password', { hidden: true }).argument('<id>')).action(
     async (id: string, _: object, command: Command) => {
       const access = await sshAccess(new Session(command.optsWithGlobals()), id);
       process.stdout.write(`${access.ssh_password}\n`);
