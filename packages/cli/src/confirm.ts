@@ -23,7 +23,7 @@ export async function confirmRemoval({ name, id, what, command }: Removal): Prom
   const shown = printable(name);
   if (!process.stdin.isTTY) {
     throw usageFailure(
-      `${shown} was not removed: nobody is there to confirm that this deletes ${printable(what)}`,
+      `${shown} was not deleted: nobody is there to confirm that this deletes ${printable(what)}`,
       `To do it without a question: ${command} --yes`,
     );
   }
@@ -35,13 +35,13 @@ export async function confirmRemoval({ name, id, what, command }: Removal): Prom
   const answer = await lines.question(question, { signal: interrupted.signal }).catch(() => undefined);
   lines.close();
   if (answer === undefined) {
-    throw new CommandFailure(exitCodeOfInterrupt, 'interrupted', `${shown} was not removed.`);
+    throw new CommandFailure(exitCodeOfInterrupt, 'interrupted', `${shown} was not deleted.`);
   }
   if (answer.trim() !== name && answer.trim() !== id) {
     throw new CommandFailure(
       exitCodes.failed,
       'not_confirmed',
-      `${shown} was not removed: that is not its name.`,
+      `${shown} was not deleted: that is not its name.`,
     );
   }
 }

@@ -20,8 +20,7 @@ export const exitCodesHelp = `Exit codes:
   5    not allowed, or nobody is signed in
   6    in conflict with the state of things, such as a name in use
   7    not possible just now; try again later
-
-  130  ended by Ctrl-C
+  130  ended by Ctrl-C (ssh, cp and port-forward end as the OpenSSH client ends)
 
 Which Berth is asked: what --data-dir or --profile names, else BERTH_URL (with the
 token in BERTH_TOKEN) or BERTH_PROFILE, else the profile in use (berth login), else
@@ -57,6 +56,12 @@ export function exitCodeOf(status: number): number {
   if (status === 409) return exitCodes.conflict;
   if (status === 429 || status === 503) return exitCodes.tryLater;
   return status >= 400 && status < 500 ? exitCodes.usage : exitCodes.failed;
+}
+
+/** For `catch`: what is gone is undefined, everything else fails on. */
+export function undefinedIfGone(error: unknown): undefined {
+  if (error instanceof CommandFailure && error.exitCode === exitCodes.notFound) return undefined;
+  throw error;
 }
 
 /** The cure for the API's callers speaks of headers; here the token comes from a variable. */

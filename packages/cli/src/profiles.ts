@@ -98,7 +98,7 @@ export function writeProfiles({ current, profiles }: Profiles): void {
   const document = {
     ...(current === undefined ? {} : { current }),
     profiles: Object.fromEntries(
-      profiles.map(({ name, url, account, token }) => [
+      profiles.toSorted((one, other) => (one.name < other.name ? -1 : 1)).map(({ name, url, account, token }) => [
         name,
         { url, ...(account === null ? {} : { account }), ...(token === undefined ? {} : { token }) },
       ]),
@@ -113,7 +113,7 @@ export function storeProfile(profile: Profile): void {
   const others = profiles.filter(({ name }) => name !== profile.name);
   writeProfiles({
     current: profile.name,
-    profiles: [...others, profile].sort((one, other) => (one.name < other.name ? -1 : 1)),
+    profiles: [...others, profile],
   });
 }
 

@@ -3,12 +3,14 @@ import { readFileSync } from 'node:fs';
 import { Command } from 'commander';
 import { addAccountCommands } from './commands/accounts.ts';
 import { addAuditCommands } from './commands/audit.ts';
+import { addConfigSshCommand } from './commands/config-ssh.ts';
 import { addCustomerCommands } from './commands/customers.ts';
 import { addDatasetCommands } from './commands/datasets.ts';
 import { addEnvironmentCommands } from './commands/environments.ts';
 import { addImageCommands } from './commands/images.ts';
 import { addKeyCommands } from './commands/keys.ts';
 import { addLoginCommands } from './commands/login.ts';
+import { addOpenCommand } from './commands/open.ts';
 import { addPlatformCommands } from './commands/platform.ts';
 import { addPortCommands } from './commands/ports.ts';
 import { addQuotaCommands } from './commands/quotas.ts';
@@ -18,7 +20,7 @@ import { addTimelineCommands } from './commands/timeline.ts';
 import { addTokenCommands } from './commands/tokens.ts';
 import { addUpCommand } from './commands/up.ts';
 import { exitCodesHelp } from './failure.ts';
-import { unnamed, named, withCommonOptions } from './session.ts';
+import { named, withCommonOptions } from './session.ts';
 
 export function makeProgram(): Command {
   const { version } = JSON.parse(readFileSync(new URL('../package.json', import.meta.url), 'utf8')) as {
@@ -45,6 +47,8 @@ export function makeProgram(): Command {
   addStorageCommands(program);
   program.commandsGroup('Ways in:');
   addSshCommands(program);
+  addConfigSshCommand(program);
+  addOpenCommand(program);
   addKeyCommands(program);
   addPortCommands(program);
   program.commandsGroup('Administration:');

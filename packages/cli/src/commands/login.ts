@@ -24,7 +24,7 @@ import {
 } from '../profiles.ts';
 import type { Profile } from '../profiles.ts';
 import { askSecret } from '../secret.ts';
-import { Session, addCommand, named, say, withOutput } from '../session.ts';
+import { Session, named, say, withOutput } from '../session.ts';
 import type { CommonOptions } from '../session.ts';
 import { printable, table } from '../text.ts';
 
@@ -208,9 +208,10 @@ async function signOut(options: CommonOptions): Promise<void> {
   const { current, profiles } = readProfiles();
   writeProfiles({
     current,
-    profiles: profiles.map((each) =>
-      each.name === profile.name ? { ...each, account: null, token: undefined } : each,
-    ),
+    profiles: [
+      ...profiles.filter(({ name }) => name !== profile.name),
+      { ...profile, account: null, token: undefined },
+    ],
   });
   Session.answerOf(options, shown(profile, current), () => `Signed out of ${profile.url}.`);
 }

@@ -5,7 +5,7 @@ import type { Platform, Whoami } from '@berth/contract';
 import { socketIn } from '../place.ts';
 import { Session, addCommand, unnamed } from '../session.ts';
 import type { CommonOptions } from '../session.ts';
-import { labelled, relativeTime, table } from '../text.ts';
+import { labelled, table } from '../text.ts';
 
 export function addPlatformCommands(program: Command): void {
   addCommand(program, 'status', 'Show how this Berth is', unnamed).action((_: object, command: Command) =>
