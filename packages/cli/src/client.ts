@@ -47,6 +47,8 @@ interface Sending {
   body?: unknown;
   headers?: OutgoingHttpHeaders;
   signal?: AbortSignal;
+  /** How long the answer may take to begin. */
+  answerTimeoutMs?: number;
   /** Not sent again when the connection breaks. */
   once?: true;
   /** How long the answer may pause once it began; 0: as long as it likes. */
@@ -93,15 +95,11 @@ export class Client {
     return this.#exchange<T>(path, { method: 'GET', ...(query ? { query } : {}) });
   }
 
-  post<T>(path: string, body?: unknown): Promise<T> {
-    return this.#exchange<T>(path, {
-      method: 'POST',
-      body,
-      headers: { 'idempotency-key': randomUUID() },
-    });
+  post<T>(path: string, body?: unknown, options: { answerTimeoutMs?: number } = {}): Promise<T> {
+    return this.#exchange<T>(path, { method: 'POST', body, ...options });
   }
 
-  /** For what must not be kept to be answered twice, such as a password or the question for a token. */
+  /** For what each time is another question, such as the one for a login's token. */
   postOnce<T>(path: string, body: unknown, signal?: AbortSignal): Promise<T> {
     return this.#exchange<T>(path, { method: 'POST', body, once: true, ...(signal ? { signal } : {}) });
   }
@@ -159,7 +157,9 @@ export class Client {
     return this.#send(path, { method: 'GET', ...options });
   }
 
-  async #exchange<T>(path: string, sending: Sending): Promise<T> {
+  async #exchange<T>(path: string, given: Sending): Promise<T> {
+    const isKeyed = given.method !== 'GET' && !given.once;
+    const sending = isKeyed ? { ...given, headers: { 'idempotency-key': randomUUID() } } : given;
     try {
       return await this.#exchangeOnce<T>(path, sending);
     } catch (error) {
@@ -171,8 +171,6 @@ export class Client {
         return await this.#exchangeOnce<T>(path, sending);
       } catch (error) {
         const code = error instanceof CommandFailure ? error.code : '';
-        // The first request was the one that deleted it.
-        if (sending.method === 'DELETE' && code === 'not_found') return undefined as T;
         if (code !== 'request_underway' || attempt === attemptsWhileUnderway) throw error;
       }
     }
@@ -197,6 +195,18 @@ export class Client {
   }
 
   async #send(path: string, sending: Sending): Promise<IncomingMessage> {
+    const answer = await this.#request(path, sending);
+    const status = answer.statusCode ?? 0;
+    if (status >= 200 && status < 300) return answer;
+    throw await this.#refusal(answer, status, `${sending.method} ${path}`);
+  }
+
+  /** The answer whatever its status is, for looking at a server that may not be well. */
+  ask(path: string, signal: AbortSignal): Promise<IncomingMessage> {
+    return this.#request(path, { method: 'GET', signal });
+  }
+
+  async #request(path: string, sending: Sending): Promise<IncomingMessage> {
     const { base, socketPath, token } = this.#target;
     const url = new URL(base.href.replace(/\/$/, '') + path);
     for (const [name, value] of Object.entries(sending.query ?? {})) {
@@ -217,22 +227,20 @@ export class Client {
       ...(socketPath === undefined ? {} : { socketPath }),
       ...(sending.signal ? { signal: sending.signal } : {}),
     };
-    const answer = await new Promise<IncomingMessage>((resolve, reject) => {
+    const timeoutMs = sending.answerTimeoutMs ?? answerTimeoutMs;
+    return new Promise<IncomingMessage>((resolve, reject) => {
       const request = (url.protocol === 'https:' ? httpsRequest : httpRequest)(url, options, (response) => {
         request.setTimeout(sending.idleTimeoutMs ?? answerTimeoutMs);
         resolve(response);
       });
-      request.setTimeout(answerTimeoutMs, () =>
-        request.destroy(new Error(`no answer within ${answerTimeoutMs / 1000} s`)),
+      request.setTimeout(timeoutMs, () =>
+        request.destroy(new Error(`no answer within ${timeoutMs / 1000} s`)),
       );
       request.on('error', reject);
       request.end(body);
     }).catch((error: unknown) => {
       throw this.#unreachable(error);
     });
-    const status = answer.statusCode ?? 0;
-    if (status >= 200 && status < 300) return answer;
-    throw await this.#refusal(answer, status, `${sending.method} ${path}`);
   }
 
   async #refusal(answer: IncomingMessage, status: number, asked: string): Promise<CommandFailure> {

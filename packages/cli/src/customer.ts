@@ -35,7 +35,5 @@ export async function customerNames(client: Client, ids: number[] | null): Promi
   if (ids === null) return 'all';
   if (ids.length === 0) return 'none';
   const customers = await client.all<Customer>(routes.customers).catch(() => []);
-  return ids
-    .map((id) => printable(customers.find((each) => each.id === id)?.name ?? String(id)))
-    .join(', ');
+  return ids.map((id) => printable(customers.find((each) => each.id === id)?.name ?? String(id))).join(', ');
 }

@@ -1,6 +1,15 @@
 /** Files that are written whole or not at all. */
 import { randomUUID } from 'node:crypto';
-import { chmodSync, chownSync, lstatSync, readlinkSync, renameSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import {
+  chmodSync,
+  chownSync,
+  lstatSync,
+  readlinkSync,
+  renameSync,
+  rmSync,
+  statSync,
+  writeFileSync,
+} from 'node:fs';
 import { dirname, resolve } from 'node:path';
 
 /** Writes beside the file and renames, so that a reader finds the old or the new content, never a part. */
@@ -22,7 +31,8 @@ export function replaceContent(file: string, content: Buffer, modeOfNew: number)
   const unfinished = `${target}.${randomUUID()}`;
   try {
     writeFileSync(unfinished, content, { mode: 0o600, flag: 'wx', flush: true });
-    if (before !== undefined && before.uid !== process.getuid?.()) chownSync(unfinished, before.uid, before.gid);
+    if (before !== undefined && before.uid !== process.getuid?.())
+      chownSync(unfinished, before.uid, before.gid);
     chmodSync(unfinished, before === undefined ? modeOfNew : before.mode & 0o7777);
     renameSync(unfinished, target);
   } catch (error) {

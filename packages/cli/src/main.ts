@@ -47,7 +47,9 @@ function report(failure: CommandFailure): void {
   if (format === undefined || hasAnswered()) return;
   const { code, message: detail, cure, exitCode } = failure;
   const document = { error: { code, detail, cure, exit_code: exitCode } };
-  process.stdout.write(`${format === 'yaml' ? yamlText(document) : jsonText(document, format === 'json' ? 2 : 0)}\n`);
+  process.stdout.write(
+    `${format === 'yaml' ? yamlText(document) : jsonText(document, format === 'json' ? 2 : 0)}\n`,
+  );
 }
 
 /** Asked of the arguments themselves, since they may be what is wrong. */

@@ -37,7 +37,8 @@ export function placeInForce(flags: { dataDir?: string; profile?: string }): Pla
   }
   if (flags.profile !== undefined) return placeOf(findProfile(flags.profile), '--profile names it');
   const url = process.env['BERTH_URL'];
-  if (url) return { name: profileNameOf(url), why: 'BERTH_URL is set', url, token: process.env['BERTH_TOKEN'] };
+  if (url)
+    return { name: profileNameOf(url), why: 'BERTH_URL is set', url, token: process.env['BERTH_TOKEN'] };
   const named = process.env['BERTH_PROFILE'];
   if (named) return placeOf(findProfile(named), 'BERTH_PROFILE names it');
   if (process.env['BERTH_DATA_DIR']) {

@@ -98,10 +98,12 @@ export function writeProfiles({ current, profiles }: Profiles): void {
   const document = {
     ...(current === undefined ? {} : { current }),
     profiles: Object.fromEntries(
-      profiles.toSorted((one, other) => (one.name < other.name ? -1 : 1)).map(({ name, url, account, token }) => [
-        name,
-        { url, ...(account === null ? {} : { account }), ...(token === undefined ? {} : { token }) },
-      ]),
+      profiles
+        .toSorted((one, other) => (one.name < other.name ? -1 : 1))
+        .map(({ name, url, account, token }) => [
+          name,
+          { url, ...(account === null ? {} : { account }), ...(token === undefined ? {} : { token }) },
+        ]),
     ),
   };
   writeWhole(file, `${yamlText(document)}\n`, 0o600);

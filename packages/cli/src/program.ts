@@ -3,9 +3,11 @@ import { readFileSync } from 'node:fs';
 import { Command } from 'commander';
 import { addAccountCommands } from './commands/accounts.ts';
 import { addAuditCommands } from './commands/audit.ts';
+import { addCompletionCommands } from './commands/completion.ts';
 import { addConfigSshCommand } from './commands/config-ssh.ts';
 import { addCustomerCommands } from './commands/customers.ts';
 import { addDatasetCommands } from './commands/datasets.ts';
+import { addDoctorCommands } from './commands/doctor.ts';
 import { addEnvironmentCommands } from './commands/environments.ts';
 import { addImageCommands } from './commands/images.ts';
 import { addKeyCommands } from './commands/keys.ts';
@@ -39,6 +41,7 @@ export function makeProgram(): Command {
   program.commandsGroup('On the machine where Berth runs:');
   addUpCommand(program);
   addPlatformCommands(program);
+  addDoctorCommands(program);
   program.commandsGroup('Which Berth is asked:');
   addLoginCommands(program);
   program.commandsGroup('Environments:');
@@ -59,5 +62,7 @@ export function makeProgram(): Command {
   addImageCommands(program);
   addDatasetCommands(program);
   addAuditCommands(program);
+  program.commandsGroup('This command:');
+  addCompletionCommands(program);
   return program;
 }

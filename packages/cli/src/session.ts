@@ -108,8 +108,8 @@ export function say(text: string): void {
 
 export function withPlace(command: Command): Command {
   return command
-    .option('--data-dir <folder>', "ask the Berth of this machine that has this data folder")
-    .option('--profile <name>', 'ask the Berth of this profile; see "berth profiles list"');
+    .option('--data-dir <folder>', 'ask the Berth of this machine that has this data folder')
+    .option('--profile <profile>', 'ask the Berth of this profile; see "berth profiles list"');
 }
 
 export function withCommonOptions(command: Command, formats: Format[]): Command {

@@ -114,7 +114,9 @@ function askpassVariables(id: string, { dataDir, profile }: SshOptions): NodeJS.
     SSH_ASKPASS: fileURLToPath(new URL('../bin/askpass.mjs', import.meta.url)),
     SSH_ASKPASS_REQUIRE: 'force',
     BERTH_ASKPASS_ENVIRONMENT: id,
-    ...(dataDir === undefined ? {} : { BERTH_DATA_DIR: dataFolder(dataDir), BERTH_URL: '', BERTH_PROFILE: '' }),
+    ...(dataDir === undefined
+      ? {}
+      : { BERTH_DATA_DIR: dataFolder(dataDir), BERTH_URL: '', BERTH_PROFILE: '' }),
     ...(profile === undefined ? {} : { BERTH_PROFILE: profile, BERTH_URL: '' }),
   };
 }

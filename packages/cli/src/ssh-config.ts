@@ -75,7 +75,8 @@ export function changesToRemove(configFile: string): Change[] {
 export function isConfigured(configFile: string, environment: Environment): boolean {
   const folder = folderOf(configFile);
   const config = readIfThere(configFile);
-  if (config === null || !existsSync(folder) || withoutInclude(configFile, config)?.equals(config)) return false;
+  if (config === null || !existsSync(folder) || withoutInclude(configFile, config)?.equals(config))
+    return false;
   const line = new RegExp(`^Host .*\\b${aliasOf(environment).replaceAll('.', '\\.')}$`, 'm');
   return readdirSync(folder).some(
     (name) => name.endsWith('.conf') && line.test(readFileSync(join(folder, name), 'utf8')),
@@ -104,7 +105,9 @@ function includeLine(configFile: string): string {
 }
 
 function pathForSsh(configFile: string, file: string): string {
-  return configFile === defaultConfigFile() ? `~/.ssh/berth.d/${basename(file)}` : quoted(file.replaceAll('%', '%%'));
+  return configFile === defaultConfigFile()
+    ? `~/.ssh/berth.d/${basename(file)}`
+    : quoted(file.replaceAll('%', '%%'));
 }
 
 function quoted(path: string): string {
@@ -183,16 +186,14 @@ export function unifiedDiff({ file, before, after }: Change): string {
     text,
   }));
   const shown = parts.map((_, index) =>
-    parts
-      .slice(Math.max(0, index - contextLines), index + contextLines + 1)
-      .some(({ sign }) => sign !== ' '),
+    parts.slice(Math.max(0, index - contextLines), index + contextLines + 1).some(({ sign }) => sign !== ' '),
   );
   const output = [
     `--- ${before === null ? '/dev/null' : file}`,
     `+++ ${after === null ? '/dev/null' : file}`,
   ];
   let [oldLine, newLine] = [1, 1];
-  for (let index = 0; index < parts.length; ) {
+  for (let index = 0; index < parts.length;) {
     if (!shown[index]) {
       oldLine++;
       newLine++;

@@ -14,7 +14,10 @@ export interface VariableOptions {
  *
  * @throws CommandFailure that names the line; never its value, which may be secret
  */
-export async function variablesOf({ env, envFile }: VariableOptions): Promise<Record<string, string> | undefined> {
+export async function variablesOf({
+  env,
+  envFile,
+}: VariableOptions): Promise<Record<string, string> | undefined> {
   if (env === undefined && envFile === undefined) return undefined;
   const lines = envFile === undefined ? [] : (await contentOf(envFile)).split(/\r?\n/);
   const fromFile = lines.flatMap((line, index) =>

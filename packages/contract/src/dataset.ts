@@ -15,7 +15,9 @@ export const Dataset = Type.Object(
   {
     name: Type.String(),
     kind: oneOf(datasetKinds, { description: 'a folder of the host, or a volume of the runtime' }),
-    source: Type.String({ description: 'absolute path of the folder, or name of the volume' }),
+    source: nullable(Type.String(), {
+      description: 'absolute path of the folder, or name of the volume; null: only administrators see it',
+    }),
     read_only: Type.Boolean(),
     description: Type.String(),
     customers: Customers,

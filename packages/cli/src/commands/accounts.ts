@@ -34,7 +34,7 @@ export function addAccountCommands(program: Command): void {
   const role = (help: string) => new Option('--role <role>', help).choices(roles);
 
   addListCommand(accounts, 'list', 'List the accounts')
-    .option('--customer <name>', 'only those of this customer')
+    .option('--customer <customer>', 'only those of this customer')
     .addOption(role('only those with this role'))
     .option('--search <text>', 'only those with this in the name')
     .action((_: object, command: Command) => list(command.optsWithGlobals()));
@@ -46,7 +46,7 @@ export function addAccountCommands(program: Command): void {
   addCommand(accounts, 'add', 'Add an account; its password is shown once')
     .argument('<name>', 'lower case letters, digits, dots, hyphens and underscores')
     .addOption(role('what it may do (default: member)'))
-    .option('--customer <name>', 'whose it is (default: yours)')
+    .option('--customer <customer>', 'whose it is (default: yours)')
     .option('--password', 'ask for its password, or read it from stdin, instead of making one')
     .option('--no-password', 'without a password: only tokens get in')
     .action((name: string, _: object, command: Command) => add(name, command.optsWithGlobals()));
@@ -59,7 +59,10 @@ export function addAccountCommands(program: Command): void {
 
   addCommand(accounts, 'password', 'Change a password; asks for it, or reads it from stdin')
     .argument('[account]', 'name or id (default: your own)')
-    .addHelpText('after', '\nOn stdin: the new password; for your own first the one until now, each on a line.')
+    .addHelpText(
+      'after',
+      '\nOn stdin: the new password; for your own first the one until now, each on a line.',
+    )
     .action((name: string | undefined, _: object, command: Command) =>
       password(name, command.optsWithGlobals()),
     );
@@ -126,7 +129,7 @@ async function add(name: string, options: AddOptions): Promise<void> {
       ? {}
       : { password: options.password ? await askNewPassword(name) : null }),
   };
-  const account = await session.client.postOnce<CreatedAccount>(routes.accounts, wanted);
+  const account = await session.client.post<CreatedAccount>(routes.accounts, wanted);
   session.answer(account, () => {
     const shown =
       account.password === null
@@ -140,10 +143,7 @@ async function add(name: string, options: AddOptions): Promise<void> {
   });
 }
 
-async function set(
-  name: string,
-  options: CommonOptions & { role?: Role; password?: false },
-): Promise<void> {
+async function set(name: string, options: CommonOptions & { role?: Role; password?: false }): Promise<void> {
   const session = new Session(options);
   const wanted: UpdateAccount = {
     ...(options.role === undefined ? {} : { role: options.role }),
@@ -168,7 +168,7 @@ async function password(name: string | undefined, options: CommonOptions): Promi
       current: await askSecret('Password until now: '),
       new: await askNewPassword('you'),
     };
-    await session.client.postOnce(routes.ownPassword, wanted);
+    await session.client.post(routes.ownPassword, wanted);
     session.answer({ name: 'password' }, () => 'Your password is changed.');
     return;
   }

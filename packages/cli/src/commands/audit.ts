@@ -25,11 +25,15 @@ const spans: Record<string, number> = { s: 1, min: 60, m: 60, h: 3600, d: 86_400
 export function addAuditCommands(program: Command): void {
   const audit = program.command('audit').description('The log of who did what');
   addListCommand(audit, 'list', 'List who did what, from where', [...unnamed, 'jsonl'])
-    .option('--since <time>', 'from then on: a time such as 2026-02-03T04:05:06Z, or a span such as 12h or 7d', time)
+    .option(
+      '--since <time>',
+      'from then on: a time such as 2026-02-03T04:05:06Z, or a span such as 12h or 7d',
+      time,
+    )
     .option('--until <time>', 'up to then', time)
     .option('--action <action>', 'only this one, such as customer.create, or a part before the dot')
-    .option('--account <name>', 'only what this account did')
-    .option('--customer <name>', 'only what was done as this customer')
+    .option('--account <account>', 'only what this account did')
+    .option('--customer <customer>', 'only what was done as this customer')
     .option('--target <target>', 'only what was done to this')
     .addOption(new Option('--outcome <outcome>', 'only these').choices(outcomes))
     .addHelpText('after', '\n-o jsonl writes one JSON document a line, as each page comes.')
@@ -41,7 +45,9 @@ function time(value: string): string {
   const span = /^(\d{1,6})(s|min|m|h|d|w)$/.exec(value);
   const atMs = span ? Date.now() - Number(span[1]) * (spans[span[2] ?? ''] ?? 0) * 1000 : Date.parse(value);
   if ((span ?? /^\d{4}-\d\d-\d\d/.exec(value)) && !Number.isNaN(atMs)) return new Date(atMs).toISOString();
-  throw new InvalidArgumentError('Allowed: a date or time such as 2026-02-03 or 2026-02-03T04:05:06Z, or a span such as 30min, 12h or 7d.');
+  throw new InvalidArgumentError(
+    'Allowed: a date or time such as 2026-02-03 or 2026-02-03T04:05:06Z, or a span such as 30min, 12h or 7d.',
+  );
 }
 
 async function list(options: AuditOptions): Promise<void> {

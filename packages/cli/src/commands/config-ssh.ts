@@ -60,10 +60,14 @@ async function configSsh(options: ConfigOptions): Promise<void> {
   };
   Session.answerOf(options, document, () => {
     if (options.dryRun) {
-      return changes.length === 0 ? 'Nothing would change.' : changes.map((each) => coloured(each)).join('\n');
+      return changes.length === 0
+        ? 'Nothing would change.'
+        : changes.map((each) => coloured(each)).join('\n');
     }
     if (options.remove) {
-      return changes.length === 0 ? 'There was nothing of Berth.' : `${configFile} is as it was before Berth.`;
+      return changes.length === 0
+        ? 'There was nothing of Berth.'
+        : `${configFile} is as it was before Berth.`;
     }
     const count = document.hosts.length;
     const [first] = document.hosts;

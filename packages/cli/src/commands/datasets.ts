@@ -39,7 +39,9 @@ export function addDatasetCommands(program: Command): void {
     .argument('<name>', 'lower case letters, digits and hyphens')
     .argument('<source>', "absolute path of a folder where Berth runs, or a volume's name")
     .addOption(
-      new Option('--kind <kind>', 'what the source is (default: folder where it begins with /)').choices(kinds),
+      new Option('--kind <kind>', 'what the source is (default: folder where it begins with /)').choices(
+        kinds,
+      ),
     )
     .action((name: string, source: string, _: object, command: Command) =>
       add(name, source, command.optsWithGlobals()),
@@ -60,7 +62,7 @@ function withEntry(command: Command): Command {
   return command
     .option('--writable', 'environments can write to it (default: read-only)')
     .option('--description <text>', 'for people who choose')
-    .option('--customer <name>', 'only for this customer; may be repeated', collect)
+    .option('--customer <customer>', 'only for this customer; may be repeated', collect)
     .option('--all-customers', 'for all customers (the default)');
 }
 
@@ -82,7 +84,7 @@ async function list(options: ListOptions): Promise<void> {
     columns: {
       NAME: ({ name }) => name,
       KIND: ({ kind }) => kind,
-      SOURCE: ({ source }) => source,
+      SOURCE: ({ source }) => source ?? '-',
       ACCESS: ({ read_only }) => (read_only ? 'read' : 'write'),
       'USED BY': ({ environments }) => String(environments),
       CUSTOMERS: ({ customers }) => (customers === null ? 'all' : String(customers.length)),
@@ -94,12 +96,11 @@ async function list(options: ListOptions): Promise<void> {
 async function show(name: string, options: CommonOptions): Promise<void> {
   const session = new Session(options);
   const dataset = await session.client.get<Dataset>(pathOf(routes.dataset, { name }));
-  const customers =
-    session.format === 'table' ? await customerNames(session.client, dataset.customers) : '';
+  const customers = session.format === 'table' ? await customerNames(session.client, dataset.customers) : '';
   session.answer(dataset, () =>
     labelled([
       ['name', dataset.name],
-      [dataset.kind, dataset.source],
+      [dataset.kind, dataset.source ?? 'only administrators see it'],
       ['mounted at', dataset.mount_path],
       ['access', dataset.read_only ? 'read' : 'write'],
       ['description', dataset.description],
@@ -141,7 +142,7 @@ async function remove(name: string, options: CommonOptions & { yes?: true }): Pr
   if (!options.yes) {
     await confirmRemoval({
       name: dataset.name,
-      what: `the data set ${dataset.name} from the catalogue (its files in ${dataset.source} stay)`,
+      what: `the data set ${dataset.name} from the catalogue (its files stay)`,
       command: `berth datasets remove ${dataset.name}`,
     });
   }

@@ -77,28 +77,29 @@ interface ListEnvironmentsOptions extends ListOptions {
 export function addEnvironmentCommands(program: Command): void {
   const creation = addCommand(program, 'create', 'Create an environment')
     .argument('<name>', 'for people: 1 to 64 characters')
-    .option('--image <name>', 'image in the catalogue');
+    .option('--image <image>', 'image in the catalogue');
   withResources(creation)
     .option('--storage <size>', 'for each of the folders that last', gibibyteSize(resourceBounds.storage))
-    .option('--dataset <name>', 'mount this data set at /gemini/data-<name>; may be repeated', collect)
+    .option('--dataset <dataset>', 'mount this data set at /gemini/data-<name>; may be repeated', collect)
     .option('--env <name=value>', 'set a variable inside; may be repeated', collect)
     .option('--env-file <file>', 'set the variables of a file, NAME=VALUE a line; - for stdin')
     .addOption(new Option('--own-port <mode>', 'a public port of its own').choices(ownPortModes))
     .option('--no-sudo', 'without root rights inside')
     .option('--adopt-storage <id>', 'take the files that were kept of this deleted environment')
-    .option('--customer <name>', 'for this customer (for administrators)')
+    .option('--customer <customer>', 'for this customer (for administrators)')
     .option('--wait', 'until it runs or failed')
     .action((name: string, _: object, command: Command) => create(name, command.optsWithGlobals()));
 
   addListCommand(program, 'list', 'List the environments')
     .addOption(new Option('--status <status>', 'only those in this state').choices(statuses))
     .option('--search <text>', 'only those with this in the name or id')
-    .option('--image <name>', 'only those from this image')
-    .option('--customer <name>', 'only those of this customer')
+    .option('--image <image>', 'only those from this image')
+    .option('--customer <customer>', 'only those of this customer')
     .addOption(
-      new Option('--sort <key>', 'by what; with - before it the greatest first (default: -created_at)').choices(
-        sortKeys.flatMap((key) => [key, `-${key}`]),
-      ),
+      new Option(
+        '--sort <key>',
+        'by what; with - before it the greatest first (default: -created_at)',
+      ).choices(sortKeys.flatMap((key) => [key, `-${key}`])),
     )
     .action((_: object, command: Command) => list(command.optsWithGlobals()));
 
@@ -106,7 +107,11 @@ export function addEnvironmentCommands(program: Command): void {
     .addArgument(environmentArgument())
     .action((name: string, _: object, command: Command) => show(name, command.optsWithGlobals()));
 
-  const setting = addCommand(program, 'set', 'Change an environment; all but its name takes effect at its next start')
+  const setting = addCommand(
+    program,
+    'set',
+    'Change an environment; all but its name takes effect at its next start',
+  )
     .addArgument(environmentArgument())
     .option('--name <name>', 'call it so');
   withResources(setting)
@@ -114,14 +119,15 @@ export function addEnvironmentCommands(program: Command): void {
     .option('--env <name=value>', 'set a variable; may be repeated', collect)
     .option('--env-file <file>', 'set the variables of a file, NAME=VALUE a line; - for stdin')
     .option('--unset-env <name>', 'take a variable away; may be repeated', collect)
-    .option('--dataset <name>', 'mount this data set and no other; may be repeated', collect)
+    .option('--dataset <dataset>', 'mount this data set and no other; may be repeated', collect)
     .option('--no-dataset', 'mount none')
     .option('--sudo', 'with root rights inside')
     .option('--no-sudo', 'without root rights inside')
     .action((name: string, _: object, command: Command) => set(name, command.optsWithGlobals()));
 
-  const starting = addCommand(program, 'start', 'Start an environment that is stopped')
-    .addArgument(environmentArgument());
+  const starting = addCommand(program, 'start', 'Start an environment that is stopped').addArgument(
+    environmentArgument(),
+  );
   withResources(starting, ', for this run only')
     .option('--wait', 'until it runs or failed')
     .action((name: string, _: object, command: Command) => {
@@ -150,13 +156,17 @@ export function addEnvironmentCommands(program: Command): void {
 }
 
 export function environmentArgument(): Argument {
-  return new Argument('<name>', "an environment's name or id");
+  return new Argument('<environment>', 'its name or id');
 }
 
 function withResources(command: Command, forHowLong = ''): Command {
   return command
     .option('--cpu <cores>', `such as 2, 0.5 or 500m${forHowLong}`, cores(resourceBounds.cpu))
-    .option('--memory <size>', `such as 16, 16G, 16Gi or 512M${forHowLong}`, gibibyteSize(resourceBounds.memory))
+    .option(
+      '--memory <size>',
+      `such as 16, 16G, 16Gi or 512M${forHowLong}`,
+      gibibyteSize(resourceBounds.memory),
+    )
     .option('--gpu <count>', `whole devices${forHowLong}`, wholeNumber(resourceBounds.gpu));
 }
 

@@ -15,6 +15,9 @@ import { labelled, relativeTime, table } from '../text.ts';
 import type { Cell } from '../text.ts';
 import { cores, gibibyteSize, wholeNumber } from '../units.ts';
 
+/** An image that is not there is pulled first. */
+const checkTimeoutMs = 30 * 60_000;
+
 interface EntryOptions extends CommonOptions, AudienceOptions {
   reference?: string;
   description?: string;
@@ -65,7 +68,7 @@ function withEntry(command: Command): Command {
     .option('--memory <size>', 'the same', gibibyteSize(resourceBounds.memory))
     .option('--gpu <count>', 'the same', wholeNumber(resourceBounds.gpu))
     .option('--storage <size>', 'the same', gibibyteSize(resourceBounds.storage))
-    .option('--customer <name>', 'only for this customer; may be repeated', collect)
+    .option('--customer <customer>', 'only for this customer; may be repeated', collect)
     .option('--all-customers', 'for all customers (the default)');
 }
 
@@ -112,8 +115,7 @@ function usable({ check }: Image): Cell {
 async function show(name: string, options: CommonOptions): Promise<void> {
   const session = new Session(options);
   const image = await session.client.get<Image>(pathOf(routes.image, { name }));
-  const customers =
-    session.format === 'table' ? await customerNames(session.client, image.customers) : '';
+  const customers = session.format === 'table' ? await customerNames(session.client, image.customers) : '';
   session.answer(image, () => describe(image, customers));
 }
 
@@ -137,7 +139,9 @@ function findingsText(findings: ImageFinding[]): string {
     ['WHAT', 'RESULT', 'DETAIL'],
     findings.map(({ what, result, detail }) => [what, { text: result, look: looks[result] }, detail]),
   );
-  const cures = findings.flatMap(({ what, cure }) => (cure === null ? [] : [[what, cure] as [string, string]]));
+  const cures = findings.flatMap(({ what, cure }) =>
+    cure === null ? [] : [[what, cure] as [string, string]],
+  );
   return cures.length === 0 ? text : `${text}\n\nTo mend it:\n${labelled(cures)}`;
 }
 
@@ -163,7 +167,9 @@ async function set(name: string, options: EntryOptions): Promise<void> {
 
 async function check(name: string, options: CommonOptions): Promise<void> {
   const session = new Session(options);
-  const image = await session.client.post<Image>(pathOf(routes.imageCheck, { name }));
+  const image = await session.client.post<Image>(pathOf(routes.imageCheck, { name }), undefined, {
+    answerTimeoutMs: checkTimeoutMs,
+  });
   const { usable: fit, findings } = image.check ?? { usable: false, findings: [] };
   session.answer(
     image,
@@ -172,7 +178,11 @@ async function check(name: string, options: CommonOptions): Promise<void> {
       (fit ? `Environments can start from ${image.name}.` : `No environment can start from ${image.name}.`),
   );
   if (!fit) {
-    throw new CommandFailure(exitCodes.failed, 'unusable_image', `The image ${image.name} cannot be an environment`);
+    throw new CommandFailure(
+      exitCodes.failed,
+      'unusable_image',
+      `The image ${image.name} cannot be an environment`,
+    );
   }
 }
 

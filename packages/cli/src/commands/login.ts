@@ -44,7 +44,7 @@ export function addLoginCommands(program: Command): void {
     .command('login')
     .description('Sign in to a Berth and remember it as a profile')
     .argument('[url]', "the Berth's address (default: that of the profile, else BERTH_URL)")
-    .option('--profile <name>', "what the profile is called (default: the address's host)")
+    .option('--profile <profile>', "what the profile is called (default: the address's host)")
     .option('--token', 'with a token, read from stdin')
     .option('--account <name>', 'with a password, asked for or read from stdin')
     .option('--no-browser', 'show the address and the code, and open nothing')
@@ -59,7 +59,7 @@ export function addLoginCommands(program: Command): void {
   const logout = program
     .command('logout')
     .description('Sign out: end the login at Berth and forget its token')
-    .option('--profile <name>', 'of this profile (default: the one in use)');
+    .option('--profile <profile>', 'of this profile (default: the one in use)');
   withOutput(logout, named).action((_: object, command: Command) => signOut(command.optsWithGlobals()));
 
   const profiles = program.command('profiles').description('The Berths that you signed in to');
@@ -152,7 +152,11 @@ async function throughBrowser(client: Client, options: LoginOptions): Promise<st
   }
 }
 
-async function pollForToken(client: Client, device: DeviceAuthorization, signal: AbortSignal): Promise<string> {
+async function pollForToken(
+  client: Client,
+  device: DeviceAuthorization,
+  signal: AbortSignal,
+): Promise<string> {
   const untilMs = Date.now() + device.expires_in * 1000;
   let pauseMs = (device.interval || defaultIntervalSeconds) * 1000;
   while (Date.now() < untilMs) {
@@ -202,7 +206,9 @@ async function signOut(options: CommonOptions): Promise<void> {
         if (!(error instanceof CommandFailure)) throw error;
         // A token that is not known any more lets nobody in either.
         if (error.code === 'unauthorized') return;
-        say(`berth: Berth was not told, so the token stays valid until it expires: ${printable(error.message)}.`);
+        say(
+          `berth: Berth was not told, so the token stays valid until it expires: ${printable(error.message)}.`,
+        );
       });
   }
   const { current, profiles } = readProfiles();

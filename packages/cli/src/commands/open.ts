@@ -26,7 +26,7 @@ interface OpenOptions extends CommonOptions {
 export function addOpenCommand(program: Command): void {
   addCommand(program, 'open', 'Open an environment in an editor or a browser', unnamed)
     .addArgument(new Argument('<where>', 'in what').choices(targets))
-    .argument('[name]', "an environment's name or id; the console needs none")
+    .argument('[environment]', 'its name or id; the console needs none')
     .option('--path <folder>', 'the folder to open in an editor', defaultFolder)
     .option('--print', 'only show the address')
     .option('--config <file>', 'the ssh configuration that VS Code reads (default: ~/.ssh/config)')
@@ -56,7 +56,10 @@ async function addressFor(
     throw usageFailure(`open ${where} needs an environment`, `Name it: berth open ${where} NAME`);
   }
   if (!options.path.startsWith('/')) {
-    throw usageFailure(`--path is ${JSON.stringify(options.path)}`, 'It takes an absolute path inside, such as /gemini/code.');
+    throw usageFailure(
+      `--path is ${JSON.stringify(options.path)}`,
+      'It takes an absolute path inside, such as /gemini/code.',
+    );
   }
   const environment = await findEnvironment(session.client, name);
   if (where === 'vscode') return vscodeAddress(environment, options);

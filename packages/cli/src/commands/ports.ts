@@ -23,8 +23,11 @@ export function addPortCommands(program: Command): void {
   addListCommand(ports, 'list', 'List who holds which port, and who held it')
     .option('--port <number>', 'only this one', wholeNumber({ minimum: 1, maximum: 65_535 }))
     .addOption(new Option('--status <status>', 'only these').choices(['active', 'released']))
-    .option('--environment <name>', "only those of the environment of this name or id, or of a deleted one's id")
-    .option('--customer <name>', 'only those of this customer')
+    .option(
+      '--environment <environment>',
+      "only those of the environment of this name or id, or of a deleted one's id",
+    )
+    .option('--customer <customer>', 'only those of this customer')
     .action((_: object, command: Command) => list(command.optsWithGlobals()));
 }
 

@@ -16,13 +16,19 @@ import { gibibyteSize, wholeNumber } from '../units.ts';
 
 type LimitName = keyof Limits;
 
-const units: Record<LimitName, string> = { environments: '', cpu: 'cores', memory: 'GiB', gpu: '', storage: 'GiB' };
+const units: Record<LimitName, string> = {
+  environments: '',
+  cpu: 'cores',
+  memory: 'GiB',
+  gpu: '',
+  storage: 'GiB',
+};
 
 export function addQuotaCommands(program: Command): void {
   const quotas = program.command('quotas').description('How much each customer may use');
 
-  addListCommand(quotas, 'list', 'List what customers use and may use').action((_: object, command: Command) =>
-    list(command.optsWithGlobals()),
+  addListCommand(quotas, 'list', 'List what customers use and may use').action(
+    (_: object, command: Command) => list(command.optsWithGlobals()),
   );
 
   addCommand(quotas, 'show', 'Show what a customer uses and may use')
@@ -54,7 +60,8 @@ function orNone(read: (value: string) => number): (value: string) => number | nu
     try {
       return read(value);
     } catch (error) {
-      const allowed = error instanceof InvalidArgumentError ? error.message.replace(/\.$/, '') : 'Allowed: a number';
+      const allowed =
+        error instanceof InvalidArgumentError ? error.message.replace(/\.$/, '') : 'Allowed: a number';
       throw new InvalidArgumentError(`${allowed}; or none for no limit.`);
     }
   };
@@ -127,7 +134,7 @@ async function set(name: string, options: CommonOptions & SetLimits): Promise<vo
   if (Object.keys(wanted).length === 0) throw nothingToSet('berth quotas set');
   const session = new Session(options);
   const id = await customerId(session.client, name);
-  const quota = await session.client.patch<Quota>(pathOf(routes.quota, { id: String(id) }), wanted);
+  const quota = await session.client.put<Quota>(pathOf(routes.quota, { id: String(id) }), wanted);
   session.answer(
     quota,
     () => `The limits of ${printable(quota.customer)} are changed.\n\n${describe(quota)}`,

@@ -42,7 +42,7 @@ export function addSshCommands(program: Command): void {
     .action((name: string, _: object, command: Command) => sshCommandOf(name, command.optsWithGlobals()));
 
   addCommand(program, 'known-hosts', 'Show the lines for known_hosts, of one environment or of all', unnamed)
-    .argument('[name]', "an environment's name or id")
+    .argument('[environment]', 'its name or id (default: all)')
     .action((name: string | undefined, _: object, command: Command) =>
       knownHosts(name, command.optsWithGlobals()),
     );
@@ -222,7 +222,10 @@ async function portForward(name: string, ports: string[], options: SshOptions): 
     '-p',
     String(connection.port),
     ...connection.settings,
-    ...['ExitOnForwardFailure=yes', 'ServerAliveInterval=15', 'PermitLocalCommand=yes'].flatMap((each) => ['-o', each]),
+    ...['ExitOnForwardFailure=yes', 'ServerAliveInterval=15', 'PermitLocalCommand=yes'].flatMap((each) => [
+      '-o',
+      each,
+    ]),
     '-o',
     `LocalCommand=echo ${listening}`,
     ...forwards.flatMap(({ local, remote }) => ['-L', `127.0.0.1:${local}:localhost:${remote}`]),

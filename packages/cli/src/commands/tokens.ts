@@ -26,17 +26,15 @@ export function addTokenCommands(program: Command): void {
   const tokens = program.command('tokens').description('Tokens that programs sign in with');
 
   addListCommand(tokens, 'list', 'List the tokens and logins')
-    .option('--account <name>', 'only those of this account')
+    .option('--account <account>', 'only those of this account')
     .addOption(new Option('--kind <kind>', 'made by hand, by berth login, by a browser').choices(kinds))
     .action((_: object, command: Command) => list(command.optsWithGlobals()));
 
   addCommand(tokens, 'add', 'Add a token; it is shown once')
     .argument('<name>', 'for people, such as what it is for')
-    .addOption(
-      new Option('--scope <scope...>', 'what it may do (default: read and write)').choices(scopes),
-    )
+    .addOption(new Option('--scope <scope...>', 'what it may do (default: read and write)').choices(scopes))
     .option('--expires <days>', 'valid for so many days, or never (default: 90)', daysOrNever)
-    .option('--account <name>', 'for this account (for administrators)')
+    .option('--account <account>', 'for this account (for administrators)')
     .action((name: string, _: object, command: Command) => add(name, command.optsWithGlobals()));
 
   addCommand(tokens, 'remove', 'Remove a token or end a login')
@@ -86,7 +84,7 @@ async function add(name: string, options: AddOptions): Promise<void> {
     ...(expires === undefined ? {} : { expires_in_days: expires }),
     ...(account === undefined ? {} : { account_id: (await findAccount(session.client, account)).id }),
   };
-  const token = await session.client.postOnce<CreatedToken>(routes.tokens, wanted);
+  const token = await session.client.post<CreatedToken>(routes.tokens, wanted);
   session.answer(
     token,
     () =>

@@ -27,7 +27,7 @@ export function addUpCommand(program: Command): void {
   program
     .command('up')
     .description('Start Berth on this machine, in the foreground')
-    .option('--data-dir <folder>', "its data folder (default: BERTH_DATA_DIR, else the XDG data folder)")
+    .option('--data-dir <folder>', 'its data folder (default: BERTH_DATA_DIR, else the XDG data folder)')
     .option('--json', 'one JSON document on stdout once it runs; everything else goes to stderr')
     .option('--demo', 'make the environment "demo" at the very first start, and show the way in at each')
     .option('--no-demo', 'do without (the default)')
