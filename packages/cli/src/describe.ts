@@ -7,7 +7,8 @@ const intro = `# The command
 
 Every command that shows data takes \`-o table|json|yaml|name\`: \`json\` and \`yaml\` are the API's own documents,
 \`name\` is what other commands take. An answer goes to stdout, everything else to stderr. There are colours on a terminal
-only, and none with \`NO_COLOR\`.
+only, and none with \`NO_COLOR\`. The options of \`berth\` itself that say which Berth is asked and how the answer is written
+stand at every command that can use them.
 
 This file is made from the command's own description. Each command also shows its part with \`--help\`.
 
@@ -16,7 +17,7 @@ This file is made from the command's own description. Each command also shows it
 /** What docs/command.md holds. */
 export function commandReference(): string {
   const program = makeProgram();
-  return `${intro}${contents(program)}\n## berth\n\n${bodyOf(program)}${sections(program)}`;
+  return `${intro}${contents(program)}\n## berth\n\n${bodyOf(program, program)}${sections(program, program)}`;
 }
 
 function contents(program: Command): string {
@@ -44,20 +45,23 @@ function anchor(command: Command): string {
   return pathOf(command).replaceAll(' ', '-');
 }
 
-function sections(command: Command): string {
+function sections(command: Command, program: Command): string {
   return visible(command)
-    .map((each) => `\n## ${pathOf(each)}\n\n${bodyOf(each)}${sections(each)}`)
+    .map((each) => `\n## ${pathOf(each)}\n\n${bodyOf(each, program)}${sections(each, program)}`)
     .join('');
 }
 
-function bodyOf(command: Command): string {
+/** @param program whose own options are not said again */
+function bodyOf(command: Command, program: Command): string {
   const help = command.createHelp();
   const usage = `${pathOf(command)} ${command.usage()}`.trimEnd();
   const args = help
     .visibleArguments(command)
     .map((each): [string, string] => [help.argumentTerm(each), help.argumentDescription(each)]);
+  const common = command.parent === null ? [] : program.options.map(({ flags }) => flags);
   const options = help
     .visibleOptions(command)
+    .filter(({ flags }) => flags.startsWith('-o,') || !(common.includes(flags) || flags === '-h, --help'))
     .map((each): [string, string] => [help.optionTerm(each), help.optionDescription(each)]);
   const children = visible(command);
   const isRoot = command.parent === null;
@@ -66,7 +70,7 @@ function bodyOf(command: Command): string {
     `\`\`\`\n${usage}\n\`\`\`\n`,
     ...(isRoot || children.length === 0 ? [] : [children.map(childLine).join('')]),
     ...(args.length === 0 ? [] : [`Arguments:\n\n${listOf(args)}`]),
-    ...(children.length > 0 && !isRoot ? [] : [`Options:\n\n${listOf(options)}`]),
+    ...(options.length === 0 ? [] : [`Options:\n\n${listOf(options)}`]),
     ...afterTextOf(command),
   ].join('\n');
 }
