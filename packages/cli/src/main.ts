@@ -29,7 +29,8 @@ function failureFrom(error: unknown): CommandFailure | undefined {
       return undefined;
     }
     const sentence = error.message.replace(/^error: /, '').replace(/\s*\n\s*/g, ' ');
-    return usageFailure(/[.)]$/.test(sentence) ? sentence : `${sentence}.`, 'See: berth --help');
+    const path = 'commandPath' in error ? String(error.commandPath) : 'berth';
+    return usageFailure(/[.)]$/.test(sentence) ? sentence : `${sentence}.`, `See: ${path} --help`);
   }
   const reason = error instanceof Error ? error.message : String(error);
   return new CommandFailure(

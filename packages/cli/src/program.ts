@@ -33,7 +33,6 @@ export function makeProgram(): Command {
     .version(version)
     .enablePositionalOptions()
     .showSuggestionAfterError()
-    .exitOverride()
     .configureOutput({ outputError: () => {} })
     .addHelpText('after', `\n${exitCodesHelp}`);
   withCommonOptions(program, named);
@@ -64,5 +63,14 @@ export function makeProgram(): Command {
   addAuditCommands(program);
   program.commandsGroup('This command:');
   addCompletionCommands(program);
+  nameInFailures(program, 'berth');
   return program;
+}
+
+/** So that a failure can say whose help to read. */
+function nameInFailures(command: Command, path: string): void {
+  command.exitOverride((error) => {
+    throw Object.assign(error, { commandPath: path });
+  });
+  for (const each of command.commands) nameInFailures(each, `${path} ${each.name()}`);
 }

@@ -10,7 +10,8 @@ const secretName =
 
 const patterns: [RegExp, string][] = [
   [/-----BEGIN [A-Z0-9 ]*PRIVATE KEY-----[^]*?(-----END [A-Z0-9 ]*PRIVATE KEY-----|$)/g, hidden],
-  [/\bberth_[A-Za-z0-9_-]{8,}/g, hidden],
+  // Names of metrics begin so too, but have no capital letters.
+  [/\bberth_(?=[^A-Z\s]*[A-Z])[A-Za-z0-9_-]{8,}/g, hidden],
   // JSON Web Tokens, and the tokens of code hosts and clouds, which people put into variables.
   [/\beyJ[A-Za-z0-9_-]{8,}\.[A-Za-z0-9_-]+\.?[A-Za-z0-9_-]*/g, hidden],
   [/\b(gh[pousr]_|github_pat_|glpat-|hf_|sk-|xox[abprs]-|AKIA|ASIA)[A-Za-z0-9_-]{8,}/g, hidden],
@@ -19,7 +20,7 @@ const patterns: [RegExp, string][] = [
   // crypt(3) hashes and argon2's.
   [/\$(1|2[abxy]?|5|6|7|y|gy|argon2\w*)\$[^\s"':]+/g, hidden],
   [
-    /(["']?[\w-]*(?:password|passwd|passphrase|secret|token|credential|api[-_]?key|private[-_]?key|authorization|cookie)["']?\s*(?:is|was|of \S+ is|[:=])?\s*)(["']?)(?!\(hidden\))([^\s"',;}]+)/gi,
+    /(["']?[\w-]*(?:password|passwd|passphrase|secret|token|credential|api[-_]?key|private[-_]?key|authorization|cookie)s?(?:["']?\s*[:=]\s*|\s+(?:is|was)\s+|\s+(?=\S*\d)))(["']?)(?!\(hidden\))([^\s"',;}]+)/gi,
     `$1$2${hidden}`,
   ],
 ];

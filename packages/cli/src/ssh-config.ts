@@ -188,10 +188,9 @@ export function unifiedDiff({ file, before, after }: Change): string {
   const shown = parts.map((_, index) =>
     parts.slice(Math.max(0, index - contextLines), index + contextLines + 1).some(({ sign }) => sign !== ' '),
   );
-  const output = [
-    `--- ${before === null ? '/dev/null' : file}`,
-    `+++ ${after === null ? '/dev/null' : file}`,
-  ];
+  // A tab ends a name that has spaces, for patch.
+  const name = file.includes(' ') ? `${file}\t` : file;
+  const output = [`--- ${before === null ? '/dev/null' : name}`, `+++ ${after === null ? '/dev/null' : name}`];
   let [oldLine, newLine] = [1, 1];
   for (let index = 0; index < parts.length;) {
     if (!shown[index]) {

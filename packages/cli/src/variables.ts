@@ -1,11 +1,14 @@
-/** `--env NAME=VALUE` and `--env-file FILE`: an environment's variables. */
+/**
+ * `--env NAME=VALUE` and `--env-from FILE`: an environment's variables. Not `--env-file`, which Node takes for itself
+ * wherever it stands.
+ */
 import { readFileSync } from 'node:fs';
 import { text } from 'node:stream/consumers';
 import { usageFailure } from './failure.ts';
 
 export interface VariableOptions {
   env?: string[];
-  envFile?: string;
+  envFrom?: string;
 }
 
 /**
@@ -16,12 +19,12 @@ export interface VariableOptions {
  */
 export async function variablesOf({
   env,
-  envFile,
+  envFrom,
 }: VariableOptions): Promise<Record<string, string> | undefined> {
-  if (env === undefined && envFile === undefined) return undefined;
-  const lines = envFile === undefined ? [] : (await contentOf(envFile)).split(/\r?\n/);
+  if (env === undefined && envFrom === undefined) return undefined;
+  const lines = envFrom === undefined ? [] : (await contentOf(envFrom)).split(/\r?\n/);
   const fromFile = lines.flatMap((line, index) =>
-    /^\s*(#|$)/.test(line) ? [] : [variable(line, `${envFile} line ${index + 1}`)],
+    /^\s*(#|$)/.test(line) ? [] : [variable(line, `${envFrom} line ${index + 1}`)],
   );
   return Object.fromEntries([...fromFile, ...(env ?? []).map((each) => variable(each, '--env'))]);
 }
@@ -43,6 +46,6 @@ async function contentOf(file: string): Promise<string> {
     return readFileSync(file, 'utf8');
   } catch (error) {
     const reason = error instanceof Error && 'code' in error ? String(error.code) : String(error);
-    throw usageFailure(`--env-file ${file} cannot be read (${reason})`, 'Name a file of NAME=VALUE lines.');
+    throw usageFailure(`--env-from ${file} cannot be read (${reason})`, 'Name a file of NAME=VALUE lines.');
   }
 }
