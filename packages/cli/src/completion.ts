@@ -100,8 +100,8 @@ async function operandsOf(
   places: Places,
   typed: string,
 ): Promise<Candidate[]> {
-  const subcommands = command.createHelp().visibleCommands(command);
   if (command.commands.length > 0) {
+    const subcommands = before === 0 ? command.createHelp().visibleCommands(command) : [];
     return subcommands.map((each) => ({ word: each.name(), about: each.description() }));
   }
   const last = command.registeredArguments.at(-1);
@@ -135,13 +135,12 @@ async function namesOf(route: string, places: Places, typed: string): Promise<Ca
   const { items } = (await json(stream)) as {
     items: { name: string; env_id?: string; id?: number; status?: string }[];
   };
-  return items.flatMap(({ name, env_id, id, status }) => {
-    const about = status ?? '';
-    const both = [name, env_id ?? String(id ?? '')];
+  const candidates = items.map(({ name, env_id, id, status = '' }): Candidate => {
     // A name with spaces, or with what a shell would read otherwise, is completed as its id.
-    const words = env_id === undefined ? both.slice(0, isPlain(name) ? 1 : 2) : both;
-    return words.filter(isPlain).map((word) => ({ word, about: word === name ? about : `${about} ${name}` }));
+    if (isPlain(name)) return { word: name, about: status };
+    return { word: env_id ?? String(id ?? ''), about: `${status} ${name}`.trimStart() };
   });
+  return candidates.filter(({ word }) => isPlain(word));
 }
 
 function isPlain(word: string): boolean {

@@ -1,6 +1,15 @@
 /** Signing in, and which Berth is asked afterwards. */
 import assert from 'node:assert/strict';
-import { chmodSync, existsSync, mkdirSync, readFileSync, rmSync, statSync, symlinkSync, writeFileSync } from 'node:fs';
+import {
+  chmodSync,
+  existsSync,
+  mkdirSync,
+  readFileSync,
+  rmSync,
+  statSync,
+  symlinkSync,
+  writeFileSync,
+} from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import { fullServer, demo } from './testing/full-server.ts';
@@ -53,10 +62,7 @@ test('a token from stdin is tried, kept in a closed file, used from then on, and
   assert.match((await run(['profiles', 'list'])).stdout, /\n\* +work +http:\/\/127/);
 
   assert.equal((await run(['logout'])).exitCode, 0);
-  assert.deepEqual(
-    [server.asked.at(-1)?.method, server.asked.at(-1)?.path],
-    ['DELETE', '/api/session'],
-  );
+  assert.deepEqual([server.asked.at(-1)?.method, server.asked.at(-1)?.path], ['DELETE', '/api/session']);
   assert.doesNotMatch(readFileSync(file, 'utf8'), /berth_good/);
   assert.equal((await run(['whoami'])).exitCode, 5);
 });
@@ -160,8 +166,14 @@ test('flags win over variables, variables over the profile in use, and that over
   assert.equal(await askedWith([], {}), '/api/whoami');
   assert.equal(await askedWith([], { BERTH_PROFILE: 'other' }), '/other/api/whoami');
   assert.equal(await askedWith(['--profile', 'work'], { BERTH_PROFILE: 'other' }), '/api/whoami');
-  assert.equal(await askedWith([], { BERTH_URL: `${url}/variable`, BERTH_PROFILE: 'other' }), '/variable/api/whoami');
-  assert.equal(await askedWith(['--profile', 'other'], { BERTH_URL: `${url}/variable` }), '/other/api/whoami');
+  assert.equal(
+    await askedWith([], { BERTH_URL: `${url}/variable`, BERTH_PROFILE: 'other' }),
+    '/variable/api/whoami',
+  );
+  assert.equal(
+    await askedWith(['--profile', 'other'], { BERTH_URL: `${url}/variable` }),
+    '/other/api/whoami',
+  );
   assert.equal(await askedWith([], { BERTH_DATA_DIR: local.folder }), 'socket');
   assert.equal(await askedWith(['--data-dir', local.folder], { BERTH_PROFILE: 'other' }), 'socket');
   rmSync(file);
@@ -173,7 +185,11 @@ test('wrong profiles and addresses are named with what is allowed', async (t) =>
   const wrong: [string[], number, RegExp][] = [
     [['list', '--profile', 'none'], 4, /no profile called none[^\n]+berth login URL --profile none\n/],
     [['list', '--profile', 'a', '--data-dir', '/b'], 2, /--data-dir and --profile name two places/],
-    [['login', there.server.url, '--profile', 'Local Net', '--token'], 2, /--profile is "Local Net"[^\n]+Allowed/],
+    [
+      ['login', there.server.url, '--profile', 'Local Net', '--token'],
+      2,
+      /--profile is "Local Net"[^\n]+Allowed/,
+    ],
     [['login', there.server.url, '--profile', 'local', '--token'], 2, /"local", which is this machine/],
     [['login', 'berth.example.com', '--token'], 2, /The address is "berth\.example\.com"/],
     [['login', 'http://a:Secret-1@b/', '--token'], 2, /The address is "\(hidden\)"/],

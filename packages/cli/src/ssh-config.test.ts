@@ -19,7 +19,8 @@ import { berth } from './testing/run.ts';
 import { json, makeEnvironment, makeSshAccess } from './testing/server-double.ts';
 import { unifiedDiff } from './ssh-config.ts';
 
-const mine = 'Host *.example.org\n\tUser me\r\n# caf\xe9 in Latin-1, no line feed at the end\nHost last\n  Port 2200';
+const mine =
+  'Host *.example.org\n\tUser me\r\n# caf\xe9 in Latin-1, no line feed at the end\nHost last\n  Port 2200';
 
 async function machine(content?: string) {
   const server = await fullServer();
@@ -52,9 +53,15 @@ test('ssh finds an environment by its id with its pinned key, and everything els
     const seen = seenBySsh(here.file, host);
     const keys = join(here.folder, 'berth.d', 'local.known_hosts');
     assert.deepEqual(
-      ['hostname', 'port', 'user', 'hostkeyalias', 'stricthostkeychecking', 'userknownhostsfile', 'proxycommand'].map(
-        (each) => seen.get(each),
-      ),
+      [
+        'hostname',
+        'port',
+        'user',
+        'hostkeyalias',
+        'stricthostkeychecking',
+        'userknownhostsfile',
+        'proxycommand',
+      ].map((each) => seen.get(each)),
       ['ssh.example.com', '30001', 'developer', 'demo-7f3k.berth', 'true', keys, undefined],
     );
     assert.equal(readFileSync(keys, 'utf8'), 'demo-7f3k.berth ssh-ed25519 AAAAC3Nz\n');
@@ -94,7 +101,10 @@ test('--dry-run writes nothing, and shows what patch would make the files of', a
   const shown = await here.run('--dry-run');
   assert.equal(shown.exitCode, 0);
   assert.deepEqual(readdirSync(here.folder), ['config']);
-  assert.match(shown.stdout, /^--- \/dev\/null\n\+\+\+ .+local\.known_hosts\t?\n@@ -0,0 \+1,1 @@\n\+demo-7f3k\.berth /);
+  assert.match(
+    shown.stdout,
+    /^--- \/dev\/null\n\+\+\+ .+local\.known_hosts\t?\n@@ -0,0 \+1,1 @@\n\+demo-7f3k\.berth /,
+  );
   assert.match(shown.stdout, /\n\+Include [^\n]+\n Host a\n {3}Port 1\n$/);
   if (spawnSync('patch', ['--version']).error !== undefined) {
     t.skip('there is no patch');
@@ -123,7 +133,10 @@ test('an environment that is gone leaves the file at the next run; those of anot
   await here.run();
   const other = join(here.folder, 'berth.d', 'work.conf');
   writeFileSync(other, 'Host other-1234\n');
-  here.server.hold(makeEnvironment('new', 'stopped'), makeEnvironment('portless', 'running', { ssh_port: null }));
+  here.server.hold(
+    makeEnvironment('new', 'stopped'),
+    makeEnvironment('portless', 'running', { ssh_port: null }),
+  );
   here.server.answers.set(
     'GET /api/environments/new-7f3k/ssh',
     json({ ...makeSshAccess(makeEnvironment('new', 'stopped')), ssh_port: 30002 }),
@@ -157,7 +170,8 @@ test('a server cannot write lines of its own into the configuration', async (t) 
 
 test('open vscode names the alias, once it is in the configuration', async () => {
   await using here = await machine('Host a\n');
-  const open = () => berth(['open', 'vscode', 'demo', '--print', '--config', here.file], { server: here.server });
+  const open = () =>
+    berth(['open', 'vscode', 'demo', '--print', '--config', here.file], { server: here.server });
   const before = await open();
   assert.equal(before.exitCode, 1);
   assert.match(before.stderr, /Put it there with: berth config-ssh\n$/);

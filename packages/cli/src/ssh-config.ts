@@ -190,7 +190,10 @@ export function unifiedDiff({ file, before, after }: Change): string {
   );
   // A tab ends a name that has spaces, for patch.
   const name = file.includes(' ') ? `${file}\t` : file;
-  const output = [`--- ${before === null ? '/dev/null' : name}`, `+++ ${after === null ? '/dev/null' : name}`];
+  const output = [
+    `--- ${before === null ? '/dev/null' : name}`,
+    `+++ ${after === null ? '/dev/null' : name}`,
+  ];
   let [oldLine, newLine] = [1, 1];
   for (let index = 0; index < parts.length;) {
     if (!shown[index]) {

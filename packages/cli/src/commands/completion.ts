@@ -21,9 +21,14 @@ if [[ "$funcstack[1]" == _berth ]]; then _berth "$@"; else compdef _berth berth;
   fish: `# Completion of berth for fish. For all sessions: berth completion fish > ~/.config/fish/completions/berth.fish
 function __berth_complete
   set -l words (commandline -opc) (commandline -ct)
-  berth __complete fish -- $words[2..] 2>/dev/null
+  set -l found (berth __complete fish -- $words[2..] 2>/dev/null)
+  if test -n "$found"
+    printf '%s\\n' $found
+  else
+    __fish_complete_path $words[-1]
+  end
 end
-complete -c berth -a '(__berth_complete)'`,
+complete -c berth -f -a '(__berth_complete)'`,
 };
 type Shell = keyof typeof scripts;
 const shells = Object.keys(scripts) as Shell[];
