@@ -24,7 +24,7 @@ export interface Change {
 }
 
 /** ssh looks for its configuration in the account's home folder, whatever HOME says. */
-export function defaultConfigFile(): string {
+function defaultConfigFile(): string {
   return join(userInfo().homedir, '.ssh', 'config');
 }
 
