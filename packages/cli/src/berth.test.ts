@@ -5,73 +5,16 @@ import { delimiter, join } from 'node:path';
 import { test } from 'node:test';
 import { errorCatalogue } from '@berth/contract';
 import type { ErrorCode } from '@berth/contract';
+import { demo, fullServer, key } from './testing/full-server.ts';
 import { berth } from './testing/run.ts';
 import {
   json,
   makeEnvironment,
   makeEvent,
-  makeSshAccess,
   problem,
   sendEvent,
   ServerDouble,
 } from './testing/server-double.ts';
-
-const demo = makeEnvironment('demo', 'running');
-const key = {
-  id: 3,
-  name: 'laptop',
-  type: 'ssh-ed25519',
-  fingerprint: 'SHA256:abc',
-  public_key: 'ssh-ed25519 AAAA',
-  created_at: '2026-02-03T04:05:06.000Z',
-};
-const port = {
-  id: 1,
-  external_port: 30001,
-  internal_port: 2222,
-  env_id: 'demo-7f3k',
-  customer_id: 1,
-  status: 'active',
-  allocated_at: '2026-02-03T04:05:06.000Z',
-  released_at: null,
-};
-const platform = {
-  version: '0.1.0',
-  installation_id: 'abc',
-  runtime: 'docker',
-  database: 'pglite',
-  images: [{ name: 'default', reference: 'berth/environment:1' }],
-  settings: [{ name: 'http', value: '127.0.0.1:8080', source: 'default' }],
-  notes: ['Docker volumes have no size here.'],
-  unclaimed: [{ kind: 'volume', name: 'old-code', env_id: 'old-1234' }],
-  ports: { used: 1, resting: 0, free: 2767 },
-};
-
-/** A server with the environment `demo`, on which everything that can be asked succeeds. */
-async function fullServer(): Promise<ServerDouble> {
-  const server = await ServerDouble.start();
-  server.hold(demo);
-  const environment = '/api/environments/demo-7f3k';
-  const answers: Record<string, unknown> = {
-    'POST /api/environments': { ...makeEnvironment('new', 'creating'), ssh_password: 'Secret-Enough-1' },
-    [`POST ${environment}/start`]: demo,
-    [`POST ${environment}/stop`]: { ...demo, status: 'stopping' },
-    [`POST ${environment}/restart`]: { ...demo, status: 'restarting' },
-    [`DELETE ${environment}`]: { ...demo, status: 'deleting' },
-    [`GET ${environment}/ssh`]: makeSshAccess(demo),
-    [`POST ${environment}/ssh/reset-password`]: { ssh_password: 'Another-One-2' },
-    [`GET ${environment}/events`]: { items: [makeEvent(1, 'made')], next_cursor: null },
-    'GET /api/ssh-keys': { items: [key], next_cursor: null },
-    'POST /api/ssh-keys': key,
-    'GET /api/ports': { items: [port], next_cursor: null },
-    'GET /api/platform': platform,
-    'GET /api/whoami': { account: 'admin', role: 'admin', customer_id: 1, customer: 'main' },
-  };
-  for (const [asked, document] of Object.entries(answers)) server.answers.set(asked, json(document));
-  server.answers.set(`GET ${environment}/logs`, (response) => response.end('one\x1b[2J\ntwo'));
-  server.answers.set('DELETE /api/ssh-keys/3', (response) => response.writeHead(204).end());
-  return server;
-}
 
 const commands = [
   ['create', 'new'],
@@ -88,7 +31,41 @@ const commands = [
   ['keys', 'add', 'laptop', '-'],
   ['keys', 'list'],
   ['keys', 'remove', 'laptop'],
-  ['ports'],
+  ['set', 'demo', '--cpu', '4'],
+  ['ssh-command', 'demo'],
+  ['known-hosts'],
+  ['ports', 'list'],
+  ['storage', 'list'],
+  ['storage', 'remove', 'old-1234', '--yes'],
+  ['customers', 'list'],
+  ['customers', 'show', 'main'],
+  ['customers', 'add', 'acme'],
+  ['customers', 'rename', 'main', 'acme'],
+  ['customers', 'remove', 'main', '--yes'],
+  ['accounts', 'list'],
+  ['accounts', 'show', 'alice'],
+  ['accounts', 'add', 'alice', '--customer', 'main'],
+  ['accounts', 'set', 'alice', '--role', 'admin'],
+  ['accounts', 'password', 'alice'],
+  ['accounts', 'remove', 'alice', '--yes'],
+  ['tokens', 'list'],
+  ['tokens', 'add', 'ci', '--scope', 'read', '--expires', 'never'],
+  ['tokens', 'remove', 'ci', '--yes'],
+  ['quotas', 'list'],
+  ['quotas', 'show'],
+  ['quotas', 'set', 'main', '--cpu', '16', '--gpu', 'none'],
+  ['images', 'list'],
+  ['images', 'show', 'default'],
+  ['images', 'add', 'mine', 'example.com/mine:1'],
+  ['images', 'set', 'default', '--memory', '8G'],
+  ['images', 'check', 'default'],
+  ['images', 'remove', 'default', '--yes'],
+  ['datasets', 'list'],
+  ['datasets', 'show', 'faces'],
+  ['datasets', 'add', 'faces', '/srv/faces'],
+  ['datasets', 'set', 'faces', '--writable'],
+  ['datasets', 'remove', 'faces', '--yes'],
+  ['audit', 'list', '--since', '7d'],
   ['status'],
   ['settings'],
   ['whoami'],

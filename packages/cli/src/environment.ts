@@ -1,9 +1,11 @@
 /** Environments as commands name and show them. */
 import { routes, sshCommand } from '@berth/contract/paths';
-import type { CreatedEnvironment, Environment, EnvironmentPage, SshAccess } from '@berth/contract';
+import type { CreatedEnvironment, Environment, EnvironmentPage, SshAccess, Status } from '@berth/contract';
 import type { Client } from './client.ts';
 import { CommandFailure, exitCodes } from './failure.ts';
+import { thereAre } from './listing.ts';
 import { labelled, printable } from './text.ts';
+import type { Cell, Look } from './text.ts';
 
 /**
  * The environment of this name or id. An id wins where one environment's name is another's id.
@@ -14,12 +16,11 @@ export async function findEnvironment(client: Client, nameOrId: string): Promise
   const { items } = await client.get<EnvironmentPage>(routes.environments, { name: nameOrId });
   const found = items.find((each) => each.env_id === nameOrId) ?? items[0];
   if (found !== undefined) return found;
-  const names = (await client.all<Environment>(routes.environments)).map((each) => printable(each.name));
+  const names = (await client.all<Environment>(routes.environments)).map((each) => each.name);
   throw new CommandFailure(
     exitCodes.notFound,
     'not_found',
-    `not found: there is no environment called ${printable(nameOrId)}; ` +
-      (names.length === 0 ? 'there are none yet.' : `there are: ${names.join(', ')}.`),
+    `not found: there is no environment called ${printable(nameOrId)}; ${thereAre(names)}`,
     names.length === 0 ? 'Make one with: npx berth create NAME' : '',
   );
 }
@@ -27,6 +28,12 @@ export async function findEnvironment(client: Client, nameOrId: string): Promise
 /** "demo is running", "demo has failed" */
 export function statusSentence({ name, status }: Pick<Environment, 'name' | 'status'>): string {
   return `${printable(name)} ${status === 'failed' ? 'has' : 'is'} ${status}`;
+}
+
+const looks: Partial<Record<Status, Look>> = { running: 'green', failed: 'red', stopped: 'dim' };
+
+export function statusCell(status: Status): Cell {
+  return { text: status, look: looks[status] ?? 'yellow' };
 }
 
 export function addressOf(environment: Environment): string {

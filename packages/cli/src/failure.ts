@@ -12,17 +12,19 @@ export const exitCodes = {
 } as const;
 
 export const exitCodesHelp = `Exit codes:
-  0  done
-  1  the operation failed, such as an environment that did not come up
-  2  wrong usage or a value that Berth does not take
-  3  no answer from Berth
-  4  there is no such thing
-  5  not allowed, or nobody is signed in
-  6  in conflict with the state of things, such as a name in use
-  7  not possible just now; try again later
+  0    done
+  1    the operation failed, such as an environment that did not come up
+  2    wrong usage or a value that Berth does not take
+  3    no answer from Berth
+  4    there is no such thing
+  5    not allowed, or nobody is signed in
+  6    in conflict with the state of things, such as a name in use
+  7    not possible just now; try again later
+  130  ended by Ctrl-C (ssh, cp and port-forward end as the OpenSSH client ends)
 
-Berth is asked through the socket in its data folder, where no login is needed,
-or at BERTH_URL with the token in BERTH_TOKEN.`;
+Which Berth is asked: what --data-dir or --profile names, else BERTH_URL (with the
+token in BERTH_TOKEN) or BERTH_PROFILE, else the profile in use (berth login), else
+the one on this machine, through its socket, where no login is needed.`;
 
 /** A failure that a person can read. Anything else that reaches main is a mistake in the command. */
 export class CommandFailure extends Error {
@@ -44,6 +46,10 @@ export function usageFailure(detail: string, cure = ''): CommandFailure {
   return new CommandFailure(exitCodes.usage, 'usage', detail, cure);
 }
 
+export function nothingToSet(command: string): CommandFailure {
+  return usageFailure('Nothing is asked to be changed', `See what can be: ${command} --help`);
+}
+
 export function exitCodeOf(status: number): number {
   if (status === 401 || status === 403) return exitCodes.notAllowed;
   if (status === 404) return exitCodes.notFound;
@@ -52,9 +58,15 @@ export function exitCodeOf(status: number): number {
   return status >= 400 && status < 500 ? exitCodes.usage : exitCodes.failed;
 }
 
+/** For `catch`: what is gone is undefined, everything else fails on. */
+export function undefinedIfGone(error: unknown): undefined {
+  if (error instanceof CommandFailure && error.exitCode === exitCodes.notFound) return undefined;
+  throw error;
+}
+
 /** The cure for the API's callers speaks of headers; here the token comes from a variable. */
 const cures: Record<string, string> = {
-  unauthorized: 'Put a token into BERTH_TOKEN, or leave BERTH_URL unset on the machine where Berth runs.',
+  unauthorized: 'Sign in with "berth login", or put a valid token into BERTH_TOKEN.',
 };
 
 export function failureOf(problem: Problem): CommandFailure {

@@ -1,38 +1,10 @@
-/** The `berth` command: composes the commands, and turns whatever went wrong into one line and an exit code. */
-import { readFileSync } from 'node:fs';
-import { Command, CommanderError } from 'commander';
-import { addBackupCommands } from './commands/backup.ts';
-import { addEnvironmentCommands } from './commands/environments.ts';
-import { addKeyCommands } from './commands/keys.ts';
-import { addPlatformCommands } from './commands/platform.ts';
-import { addSshCommands } from './commands/ssh.ts';
-import { addTimelineCommands } from './commands/timeline.ts';
-import { addUpCommand } from './commands/up.ts';
-import { CommandFailure, exitCodes, exitCodesHelp, sentenceOf, usageFailure } from './failure.ts';
-import { hasAnswered, say, withCommonOptions } from './session.ts';
+/** The `berth` command: runs what is asked, and turns whatever went wrong into one line and an exit code. */
+import { CommanderError } from 'commander';
+import { CommandFailure, exitCodes, sentenceOf, usageFailure } from './failure.ts';
+import { makeProgram } from './program.ts';
+import { hasAnswered, say } from './session.ts';
 import { jsonText, printable } from './text.ts';
-
-const { version } = JSON.parse(readFileSync(new URL('../package.json', import.meta.url), 'utf8')) as {
-  version: string;
-};
-
-const program = new Command('berth')
-  .description('A public SSH address for every development environment.')
-  .version(version)
-  .enablePositionalOptions()
-  .showSuggestionAfterError()
-  .exitOverride()
-  .configureOutput({ outputError: () => {} })
-  .addHelpText('after', `\n${exitCodesHelp}`);
-
-withCommonOptions(program);
-addUpCommand(program);
-addEnvironmentCommands(program);
-addSshCommands(program);
-addTimelineCommands(program);
-addKeyCommands(program);
-addPlatformCommands(program);
-addBackupCommands(program);
+import { yamlText } from './yaml.ts';
 
 // `berth list | head -1` closes the pipe early; that is no mistake of anybody's.
 process.stdout.on('error', (error: NodeJS.ErrnoException) => {
@@ -41,7 +13,7 @@ process.stdout.on('error', (error: NodeJS.ErrnoException) => {
 });
 
 try {
-  await program.parseAsync();
+  await makeProgram().parseAsync();
 } catch (error) {
   const failure = failureFrom(error);
   if (failure !== undefined) report(failure);
@@ -57,7 +29,8 @@ function failureFrom(error: unknown): CommandFailure | undefined {
       return undefined;
     }
     const sentence = error.message.replace(/^error: /, '').replace(/\s*\n\s*/g, ' ');
-    return usageFailure(/[.)]$/.test(sentence) ? sentence : `${sentence}.`, 'See: berth --help');
+    const path = 'commandPath' in error ? String(error.commandPath) : 'berth';
+    return usageFailure(/[.)]$/.test(sentence) ? sentence : `${sentence}.`, `See: ${path} --help`);
   }
   const reason = error instanceof Error ? error.message : String(error);
   return new CommandFailure(
@@ -71,14 +44,23 @@ function failureFrom(error: unknown): CommandFailure | undefined {
 function report(failure: CommandFailure): void {
   process.exitCode = failure.exitCode;
   say(`berth: ${printable(sentenceOf(failure))}`);
-  if (!wantsJson() || hasAnswered()) return;
+  const format = formatAsked();
+  if (format === undefined || hasAnswered()) return;
   const { code, message: detail, cure, exitCode } = failure;
-  process.stdout.write(`${jsonText({ error: { code, detail, cure, exit_code: exitCode } }, 2)}\n`);
+  const document = { error: { code, detail, cure, exit_code: exitCode } };
+  process.stdout.write(
+    `${format === 'yaml' ? yamlText(document) : jsonText(document, format === 'json' ? 2 : 0)}\n`,
+  );
 }
 
 /** Asked of the arguments themselves, since they may be what is wrong. */
-function wantsJson(): boolean {
+function formatAsked(): string | undefined {
   const args = process.argv.slice(2);
   const end = args.indexOf('--');
-  return args.slice(0, end === -1 ? undefined : end).includes('--json');
+  const options = args.slice(0, end === -1 ? undefined : end);
+  if (options.includes('--json')) return 'json';
+  const given = options
+    .map((each, index) => (/^(-o|--output)$/.test(each) ? `-o${options[index + 1]}` : each))
+    .map((each) => /^(?:-o|--output)=?(json|yaml|jsonl)$/.exec(each)?.[1]);
+  return given.find((each) => each !== undefined);
 }

@@ -1,16 +1,23 @@
 /**
- * Where this machine's Berth keeps its things. The same order as the server's own: the flag, the variable,
- * the settings file, the XDG data folder.
+ * Which Berth is asked, and where this machine's Berth keeps its things.
+ *
+ * The order: the flags, the variables, the profile in use, the socket in the data folder of this machine. The
+ * data folder's own order is the server's: the flag, the variable, the settings file, the XDG data folder.
  */
 import { existsSync, readFileSync } from 'node:fs';
-import { homedir } from 'node:os';
 import { join, resolve } from 'node:path';
-import { parse } from 'yaml';
 import { usageFailure } from './failure.ts';
+import { findProfile, profileInUse, profileNameOf } from './profiles.ts';
+import type { Profile } from './profiles.ts';
+import { xdg } from './xdg.ts';
+import { parseYaml } from './yaml.ts';
 
-function xdg(variable: string, ...fallback: string[]): string {
-  return join(process.env[variable] || join(homedir(), ...fallback), 'berth');
-}
+export type Place = {
+  /** How it is called: the profile's name, the URL's host, or "local". */
+  name: string;
+  /** What decided, for people. */
+  why: string;
+} & ({ folder: string } | { url: string; token: string | undefined; profile?: string });
 
 const defaultDataFolder = () => xdg('XDG_DATA_HOME', '.local', 'share');
 
@@ -19,6 +26,32 @@ export const stateFolder = () => xdg('XDG_STATE_HOME', '.local', 'state');
 
 /** What can be made again. */
 export const cacheFolder = () => xdg('XDG_CACHE_HOME', '.cache');
+
+/** @throws CommandFailure when a profile is named that there is not, or the flags name two places */
+export function placeInForce(flags: { dataDir?: string; profile?: string }): Place {
+  if (flags.dataDir !== undefined && flags.profile !== undefined) {
+    throw usageFailure('--data-dir and --profile name two places', 'Leave one of them out.');
+  }
+  if (flags.dataDir !== undefined) {
+    return { name: 'local', why: '--data-dir names the data folder', folder: dataFolder(flags.dataDir) };
+  }
+  if (flags.profile !== undefined) return placeOf(findProfile(flags.profile), '--profile names it');
+  const url = process.env['BERTH_URL'];
+  if (url)
+    return { name: profileNameOf(url), why: 'BERTH_URL is set', url, token: process.env['BERTH_TOKEN'] };
+  const named = process.env['BERTH_PROFILE'];
+  if (named) return placeOf(findProfile(named), 'BERTH_PROFILE names it');
+  if (process.env['BERTH_DATA_DIR']) {
+    return { name: 'local', why: 'BERTH_DATA_DIR is set', folder: dataFolder(undefined) };
+  }
+  const profile = profileInUse();
+  if (profile !== undefined) return placeOf(profile, 'it is the profile in use');
+  return { name: 'local', why: 'no flag, variable or profile names another', folder: dataFolder(undefined) };
+}
+
+function placeOf({ name, url, token }: Profile, why: string): Place {
+  return { name, why, url, token, profile: name };
+}
 
 /** A setting that the command needs before the server can be asked for it. */
 export function settingInForce(name: 'dataDir' | 'environmentImage' | 'logLevel'): string | undefined {
@@ -44,7 +77,7 @@ function settingsFile(): Record<string, unknown> {
   const file = process.env['BERTH_CONFIG'] ?? ['berth.yaml', join(dataDir, 'berth.yaml')].find(existsSync);
   if (file === undefined) return {};
   try {
-    const content: unknown = parse(readFileSync(file, 'utf8'));
+    const content: unknown = parseYaml(readFileSync(file, 'utf8'));
     return typeof content === 'object' && content !== null ? { ...content } : {};
   } catch (error) {
     const reason = error instanceof Error ? error.message.split('\n')[0] : String(error);

@@ -51,18 +51,39 @@ function padded(text: string, columns: number): string {
   return text + ' '.repeat(Math.max(0, columns - columnsOf(text)));
 }
 
+/** How a word looks on a terminal that has colours; nothing of it is left in a pipe or with NO_COLOR. */
+export type Look = 'bold' | 'green' | 'red' | 'yellow' | 'dim' | 'none';
+
+export type Cell = string | { text: string; look: Look };
+
+export function styled(text: string, look: Look): string {
+  return look === 'none' ? text : styleText(look, text, { stream: process.stdout });
+}
+
 /** Aligned columns under a heading; cells are escaped here. */
-export function table(heading: string[], rows: string[][]): string {
-  const lines = [heading, ...rows].map((row) => row.map(printable));
-  const widths = heading.map((_, column) => Math.max(...lines.map((line) => columnsOf(line[column] ?? ''))));
+export function table(heading: string[], rows: Cell[][]): string {
+  const bold = heading.map((text): Cell => ({ text, look: 'bold' }));
+  const lines = [bold, ...rows].map((row) =>
+    row.map((cell) => {
+      const { text, look } = typeof cell === 'string' ? { text: cell, look: 'none' as const } : cell;
+      return { text: printable(text), look };
+    }),
+  );
+  const widths = heading.map((_, column) =>
+    lines.reduce((widest, line) => Math.max(widest, columnsOf(line[column]?.text ?? '')), 0),
+  );
   return lines
-    .map((line, index) => {
-      const text = line
-        .map((cell, column) => padded(cell, widths[column] ?? 0))
+    .map((line) =>
+      line
+        .map(({ text, look }, column) => {
+          const shown = styled(text, look);
+          return column === line.length - 1
+            ? shown
+            : shown + ' '.repeat(Math.max(0, (widths[column] ?? 0) - columnsOf(text)));
+        })
         .join('  ')
-        .trimEnd();
-      return index === 0 ? styleText('bold', text, { stream: process.stdout }) : text;
-    })
+        .trimEnd(),
+    )
     .join('\n');
 }
 
@@ -82,16 +103,21 @@ export function indented(text: string, spaces: number): string {
   return text.replace(/^(?=.)/gm, ' '.repeat(spaces));
 }
 
-/** "3 min ago" */
+/** "3 min ago", "in 2 d" */
 export function relativeTime(timestamp: string | null, nowMs = Date.now()): string {
   if (timestamp === null) return '-';
   const seconds = Math.floor((nowMs - Date.parse(timestamp)) / 1000);
   if (Number.isNaN(seconds)) return timestamp;
-  if (seconds < 5) return 'just now';
-  if (seconds < 60) return `${seconds} s ago`;
-  if (seconds < 3600) return `${Math.floor(seconds / 60)} min ago`;
-  if (seconds < 86_400) return `${Math.floor(seconds / 3600)} h ago`;
-  return `${Math.floor(seconds / 86_400)} d ago`;
+  if (Math.abs(seconds) < 5) return 'just now';
+  const span = roundSpan(Math.abs(seconds));
+  return seconds < 0 ? `in ${span}` : `${span} ago`;
+}
+
+function roundSpan(seconds: number): string {
+  if (seconds < 60) return `${seconds} s`;
+  if (seconds < 3600) return `${Math.floor(seconds / 60)} min`;
+  if (seconds < 86_400) return `${Math.floor(seconds / 3600)} h`;
+  return `${Math.floor(seconds / 86_400)} d`;
 }
 
 /** "0.4 s", "12 s", "3 min 20 s" */

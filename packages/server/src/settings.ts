@@ -372,7 +372,7 @@ function* flattened(content: Record<string, unknown>): Generator<[string, unknow
 }
 
 /** `BERTH_*` variables that are not settings of the server: the command's, the image build's and the test suite's. */
-const otherVariables = /^BERTH_(URL|TOKEN|CONFIG|INSTALL_DOCKER|IMAGE_CERTIFICATES|TEST_[A-Z_]+)$/;
+const otherVariables = /^BERTH_(URL|TOKEN|PROFILE|CONFIG|INSTALL_DOCKER|IMAGE_CERTIFICATES|TEST_[A-Z_]+)$/;
 
 /**
  * Reads the settings: defaults, then the file (`BERTH_CONFIG`, else `berth.yaml` in the working folder or in

@@ -5,9 +5,11 @@ import type { Command } from 'commander';
 import { pathOf, routes } from '@berth/contract/paths';
 import type { AddSshKey, SshKey } from '@berth/contract';
 import { CommandFailure, exitCodes, usageFailure } from '../failure.ts';
+import { addListCommand, answerList, thereAre } from '../listing.ts';
+import type { ListOptions } from '../listing.ts';
 import { Session, addCommand } from '../session.ts';
 import type { CommonOptions } from '../session.ts';
-import { printable, relativeTime, table } from '../text.ts';
+import { printable, relativeTime } from '../text.ts';
 
 export function addKeyCommands(program: Command): void {
   const keys = program.command('keys').description('Public keys that open your environments');
@@ -19,7 +21,7 @@ export function addKeyCommands(program: Command): void {
       add(name, file, command.optsWithGlobals()),
     );
 
-  addCommand(keys, 'list', 'List the public keys').action((_: object, command: Command) =>
+  addListCommand(keys, 'list', 'List the public keys').action((_: object, command: Command) =>
     list(command.optsWithGlobals()),
   );
 
@@ -54,23 +56,21 @@ function readKeyFile(file: string): string {
   }
 }
 
-async function list(options: CommonOptions): Promise<void> {
-  const session = new Session(options);
-  const items = await session.client.all<SshKey>(routes.sshKeys);
-  session.answer({ items, next_cursor: null }, () =>
-    items.length === 0
-      ? 'There are no keys. Add one with: npx berth keys add NAME ~/.ssh/id_ed25519.pub'
-      : table(
-          ['ID', 'NAME', 'TYPE', 'FINGERPRINT', 'ADDED'],
-          items.map((key) => [
-            String(key.id),
-            key.name,
-            key.type,
-            key.fingerprint,
-            relativeTime(key.created_at),
-          ]),
-        ),
-  );
+async function list(options: ListOptions): Promise<void> {
+  await answerList<SshKey>(new Session(options), {
+    route: routes.sshKeys,
+    limit: options.limit,
+    columns: {
+      ID: ({ id }) => String(id),
+      NAME: ({ name }) => name,
+      TYPE: ({ type }) => type,
+      FINGERPRINT: ({ fingerprint }) => fingerprint,
+      ADDED: ({ created_at }) => relativeTime(created_at),
+      'LAST USED': ({ last_used_at }) => relativeTime(last_used_at),
+    },
+    none: 'There are no keys. Add one with: npx berth keys add NAME ~/.ssh/id_ed25519.pub',
+    nameOf: ({ id }) => String(id),
+  });
 }
 
 async function remove(wanted: string, options: CommonOptions): Promise<void> {
@@ -80,12 +80,11 @@ async function remove(wanted: string, options: CommonOptions): Promise<void> {
   const matches = exact.length > 0 ? exact : keys.filter((key) => key.name === wanted);
   const [key] = matches;
   if (key === undefined) {
-    const names = keys.map((each) => printable(each.name)).join(', ');
     throw new CommandFailure(
       exitCodes.notFound,
       'not_found',
       `not found: there is no key with the id, name or fingerprint ${printable(wanted)}; ` +
-        (names === '' ? 'there are none.' : `there are: ${names}.`),
+        thereAre(keys.map((each) => each.name)),
     );
   }
   if (matches.length > 1) {

@@ -1,18 +1,14 @@
-/** `berth status | settings | ports | whoami`: this Berth as a whole. */
-import { Option } from 'commander';
+/** `berth status | settings | whoami`: this Berth as a whole. */
 import type { Command } from 'commander';
 import { routes } from '@berth/contract/paths';
-import type { Platform, PortMapping, Whoami } from '@berth/contract';
-import { Session, addCommand } from '../session.ts';
+import type { Platform, Whoami } from '@berth/contract';
+import { socketIn } from '../place.ts';
+import { Session, addCommand, unnamed } from '../session.ts';
 import type { CommonOptions } from '../session.ts';
-import { labelled, relativeTime, table } from '../text.ts';
+import { labelled, table } from '../text.ts';
 
 export function addPlatformCommands(program: Command): void {
-  addCommand(program, 'ports', 'List who holds which port, and who held it')
-    .addOption(new Option('--status <status>', 'only these').choices(['active', 'released']))
-    .action((_: object, command: Command) => ports(command.optsWithGlobals()));
-
-  addCommand(program, 'status', 'Show how this Berth is').action((_: object, command: Command) =>
+  addCommand(program, 'status', 'Show how this Berth is', unnamed).action((_: object, command: Command) =>
     status(command.optsWithGlobals()),
   );
 
@@ -22,26 +18,6 @@ export function addPlatformCommands(program: Command): void {
 
   addCommand(program, 'whoami', 'Show as whom Berth knows you').action((_: object, command: Command) =>
     whoami(command.optsWithGlobals()),
-  );
-}
-
-async function ports(options: CommonOptions & { status?: PortMapping['status'] }): Promise<void> {
-  const session = new Session(options);
-  const items = await session.client.all<PortMapping>(routes.ports, { status: options.status });
-  session.answer({ items, next_cursor: null }, () =>
-    items.length === 0
-      ? 'No port was given to an environment.'
-      : table(
-          ['PORT', 'INSIDE', 'ENVIRONMENT', 'STATUS', 'ALLOCATED', 'RELEASED'],
-          items.map((port) => [
-            String(port.external_port),
-            String(port.internal_port),
-            port.env_id,
-            port.status,
-            relativeTime(port.allocated_at),
-            relativeTime(port.released_at),
-          ]),
-        ),
   );
 }
 
@@ -69,26 +45,39 @@ async function status(options: CommonOptions): Promise<void> {
 async function settings(options: CommonOptions): Promise<void> {
   const session = new Session(options);
   const platform = await session.client.get<Platform>(routes.platform);
-  session.answer(platform.settings, () =>
-    table(
-      ['NAME', 'VALUE', 'SOURCE'],
-      platform.settings.map(({ name, value, source }) => [
-        name,
-        typeof value === 'string' ? value : value === null ? '-' : JSON.stringify(value),
-        source,
-      ]),
-    ),
+  session.answer(
+    platform.settings,
+    () =>
+      table(
+        ['NAME', 'VALUE', 'SOURCE'],
+        platform.settings.map(({ name, value, source }) => [
+          name,
+          typeof value === 'string' ? value : value === null ? '-' : JSON.stringify(value),
+          source,
+        ]),
+      ),
+    (all) => all.map(({ name }) => name),
   );
 }
 
 async function whoami(options: CommonOptions): Promise<void> {
   const session = new Session(options);
   const me = await session.client.get<Whoami>(routes.whoami);
-  session.answer(me, () =>
-    labelled([
-      ['account', me.account],
-      ['role', me.role],
-      ['customer', `${me.customer} (${me.customer_id})`],
-    ]),
+  session.answer(
+    { ...me, place: place(session) },
+    () =>
+      labelled([
+        ['account', me.account],
+        ['role', me.role],
+        ['customer', `${me.customer} (${me.customer_id})`],
+        ['scopes', me.scopes.join(', ')],
+        ['Berth', `${place(session).address}, since ${session.place.why}`],
+      ]),
+    () => me.account,
   );
+}
+
+function place({ place }: Session): { name: string; address: string; why: string } {
+  const address = 'folder' in place ? socketIn(place.folder) : place.url;
+  return { name: place.name, address, why: place.why };
 }

@@ -1,27 +1,21 @@
-/** `berth ssh | ssh-info | reset-password`: the way into an environment. */
-import { spawn } from 'node:child_process';
-import { mkdirSync, renameSync, writeFileSync } from 'node:fs';
-import { constants } from 'node:os';
-import { join } from 'node:path';
-import { fileURLToPath } from 'node:url';
+/** `berth ssh | ssh-info | ssh-command | known-hosts | cp | port-forward | reset-password`: the ways into an environment. */
+import { createServer } from 'node:net';
+import { once } from 'node:events';
+import type { AddressInfo } from 'node:net';
 import type { Command } from 'commander';
 import { pathOf, routes } from '@berth/contract/paths';
-import type { Environment, NewPassword, SshAccess } from '@berth/contract';
-import { findEnvironment, refuseFailed, sshAccessText } from '../environment.ts';
-import { CommandFailure, exitCodes } from '../failure.ts';
-import { dataFolder, stateFolder } from '../place.ts';
-import { Session, addCommand, say, withDataDir } from '../session.ts';
+import type { Environment, NewPassword } from '@berth/contract';
+import { findEnvironment, sshAccessText } from '../environment.ts';
+import { CommandFailure, exitCodes, usageFailure } from '../failure.ts';
+import { Session, addCommand, say, unnamed, withPlace } from '../session.ts';
 import type { CommonOptions } from '../session.ts';
-import { labelled, printable } from '../text.ts';
+import { connectionTo, runClient, sayWhatIsRun, sshAccess } from '../ssh-client.ts';
+import type { SshOptions } from '../ssh-client.ts';
+import { labelled, printable, printableLines } from '../text.ts';
 import { environmentArgument } from './environments.ts';
 
-interface SshOptions extends CommonOptions {
-  password?: true;
-  verbose?: true;
-}
-
 export function addSshCommands(program: Command): void {
-  withDataDir(program.command('ssh').description("Open an environment with this machine's ssh"))
+  withPlace(program.command('ssh').description("Open an environment with this machine's ssh"))
     .addArgument(environmentArgument())
     .argument('[args...]', 'passed on to ssh: options, or a command to run')
     .option('--password', 'log in with the password, without typing it')
@@ -43,21 +37,45 @@ export function addSshCommands(program: Command): void {
     .addArgument(environmentArgument())
     .action((name: string, _: object, command: Command) => sshInfo(name, command.optsWithGlobals()));
 
-  addCommand(program, 'reset-password', 'Give an environment a new password')
+  addCommand(program, 'ssh-command', 'Show the line that opens an environment')
+    .addArgument(environmentArgument())
+    .action((name: string, _: object, command: Command) => sshCommandOf(name, command.optsWithGlobals()));
+
+  addCommand(program, 'known-hosts', 'Show the lines for known_hosts, of one environment or of all', unnamed)
+    .argument('[environment]', 'its name or id (default: all)')
+    .action((name: string | undefined, _: object, command: Command) =>
+      knownHosts(name, command.optsWithGlobals()),
+    );
+
+  withPlace(program.command('cp').description("Copy files with this machine's scp"))
+    .argument('<paths...>', 'from where, and last to where; NAME:PATH is in an environment')
+    .option('-r, --recursive', 'folders with all that is in them')
+    .option('--password', 'log in with the password, without typing it')
+    .option('-v, --verbose', 'say what is run')
+    .addHelpText('after', '\nA path that does not begin with / counts from the home folder inside.')
+    .action((paths: string[], _: object, command: Command) => copy(paths, command.optsWithGlobals()));
+
+  addCommand(program, 'port-forward', "Make an environment's ports reachable on this machine", unnamed)
+    .addArgument(environmentArgument())
+    .argument('<ports...>', 'REMOTE or LOCAL:REMOTE; :REMOTE takes a free port here')
+    .option('--password', 'log in with the password, without typing it')
+    .option('-v, --verbose', 'say what is run')
+    .addHelpText('after', '\nIt stays until Ctrl-C.')
+    .action((name: string, ports: string[], _: object, command: Command) =>
+      portForward(name, ports, command.optsWithGlobals()),
+    );
+
+  addCommand(program, 'reset-password', 'Give an environment a new password', unnamed)
     .addArgument(environmentArgument())
     .action((name: string, _: object, command: Command) => resetPassword(name, command.optsWithGlobals()));
 
   // bin/askpass.mjs runs this.
-  withDataDir(program.command('ssh-password', { hidden: true }).argument('<id>')).action(
+  withPlace(program.command('ssh-password', { hidden: true }).argument('<id>')).action(
     async (id: string, _: object, command: Command) => {
       const access = await sshAccess(new Session(command.optsWithGlobals()), id);
       process.stdout.write(`${access.ssh_password}\n`);
     },
   );
-}
-
-function sshAccess({ client }: Session, id: string): Promise<SshAccess> {
-  return client.get<SshAccess>(pathOf(routes.environmentSsh, { id }));
 }
 
 async function sshInfo(name: string, options: CommonOptions): Promise<void> {
@@ -79,112 +97,158 @@ async function resetPassword(name: string, options: CommonOptions): Promise<void
 }
 
 async function ssh(name: string, args: string[], options: SshOptions): Promise<void> {
+  const connection = await connectionTo(new Session(options), name, options);
+  const command = [
+    '-p',
+    String(connection.port),
+    ...connection.settings,
+    '--',
+    `${connection.username}@${connection.host}`,
+    ...(args[0] === '--' ? args.slice(1) : args),
+  ];
+  sayWhatIsRun('ssh', command, options, connection.environment.env_id);
+  process.exitCode = await runClient('ssh', command, { variables: connection.variables });
+}
+
+async function sshCommandOf(name: string, options: CommonOptions): Promise<void> {
   const session = new Session(options);
-  const environment = await findEnvironment(session.client, name);
-  refuseClosed(environment);
-  const access = await sshAccess(session, environment.env_id);
-  if (access.ssh_port === null || access.known_hosts === null) {
+  const { env_id } = await findEnvironment(session.client, name);
+  const { ssh_command } = await sshAccess(session, env_id);
+  if (ssh_command === null) {
     throw new CommandFailure(
       exitCodes.failed,
       'no_own_port',
-      `${environment.name} has no own port, so ssh has no address to go to`,
+      `${name} has no own port, so ssh has no address to go to`,
       'Create an environment with --own-port yes.',
     );
   }
-  const knownHosts = writeKnownHosts(environment.env_id, access.known_hosts);
-  const settings = [
-    `UserKnownHostsFile=${quotedForSsh(knownHosts)}`,
-    'GlobalKnownHostsFile=/dev/null',
-    'StrictHostKeyChecking=yes',
-    'UpdateHostKeys=no',
-    // One wrong password is enough, and no passphrase of a key is asked for in its place.
-    ...(options.password ? ['PubkeyAuthentication=no', 'NumberOfPasswordPrompts=1'] : []),
-  ];
-  const command = [
-    '-p',
-    String(access.ssh_port),
-    ...settings.flatMap((setting) => ['-o', setting]),
-    '--',
-    `${access.ssh_username}@${access.ssh_host}`,
-    ...(args[0] === '--' ? args.slice(1) : args),
-  ];
-  if (options.verbose) {
-    say(`berth: ssh ${command.map(printable).join(' ')}`);
-    if (!options.password) say(`berth: the password is shown by: berth ssh-info ${environment.env_id}`);
+  session.answer({ env_id, ssh_command }, () => printable(ssh_command));
+}
+
+async function knownHosts(name: string | undefined, options: CommonOptions): Promise<void> {
+  const session = new Session(options);
+  const environments =
+    name === undefined
+      ? await session.client.all<Environment>(routes.environments)
+      : [await findEnvironment(session.client, name)];
+  const items: { env_id: string; known_hosts: string }[] = [];
+  for (const { env_id, ssh_port } of environments) {
+    if (ssh_port === null) continue;
+    const { known_hosts } = await sshAccess(session, env_id);
+    if (known_hosts !== null) items.push({ env_id, known_hosts });
   }
-  process.exitCode = await run(
-    command,
-    options.password ? askpassVariables(environment.env_id, options) : {},
+  session.answer({ items, next_cursor: null }, () =>
+    items.map(({ known_hosts }) => printableLines(known_hosts.trimEnd())).join('\n'),
   );
 }
 
-function refuseClosed(environment: Environment): void {
-  refuseFailed(environment);
-  if (environment.status === 'running') return;
-  const { name, env_id: id, status } = environment;
-  const stopped = status === 'stopped' || status === 'stopping';
-  throw new CommandFailure(
-    exitCodes.conflict,
-    'wrong_state',
-    `${name} is ${status}`,
-    stopped
-      ? `Start it with: npx berth start ${id} --wait`
-      : `Follow it with: npx berth events ${id} --follow`,
-  );
+/** NAME:PATH; a colon after a slash is part of a local path, as scp takes it. */
+function remotePart(path: string): { name: string; path: string } | undefined {
+  const match = /^([^/:]+):(.*)$/s.exec(path);
+  return match ? { name: match[1] ?? '', path: match[2] ?? '' } : undefined;
 }
 
-/** The host keys that Berth made for this environment, in a file that only ssh run from here reads. */
-function writeKnownHosts(id: string, lines: string): string {
-  if (!/^[a-z0-9][a-z0-9-]*$/.test(id)) {
-    throw new CommandFailure(
-      exitCodes.failed,
-      'bad_id',
-      `The server named an environment ${printable(id)}, which is no id`,
+async function copy(paths: string[], options: SshOptions & { recursive?: true }): Promise<void> {
+  const target = paths.at(-1) ?? '';
+  const sources = paths.slice(0, -1);
+  const remotes = [remotePart(target), ...sources.map(remotePart)];
+  const fromHere = remotes[0] !== undefined;
+  if (sources.length === 0 || sources.some((each) => (remotePart(each) === undefined) !== fromHere)) {
+    throw usageFailure(
+      `${paths.join(' ')} does not lead from this machine to an environment or back`,
+      'Copy with: berth cp FILE NAME:PATH, or berth cp NAME:PATH FILE. A local path with a colon begins with ./',
     );
   }
-  const folder = join(stateFolder(), 'known_hosts');
-  mkdirSync(folder, { recursive: true, mode: 0o700 });
-  const file = join(folder, id);
-  const unfinished = `${file}.${process.pid}`;
-  writeFileSync(unfinished, lines.endsWith('\n') ? lines : `${lines}\n`, { mode: 0o600 });
-  renameSync(unfinished, file);
-  return file;
-}
-
-/** ssh_config(5) splits a value at spaces and expands `%` in it. */
-function quotedForSsh(path: string): string {
-  return `"${path.replaceAll('%', '%%')}"`;
-}
-
-/** ssh asks bin/askpass.mjs, which asks the same Berth as this command. */
-function askpassVariables(id: string, { dataDir }: SshOptions): NodeJS.ProcessEnv {
-  return {
-    SSH_ASKPASS: fileURLToPath(new URL('../../bin/askpass.mjs', import.meta.url)),
-    SSH_ASKPASS_REQUIRE: 'force',
-    BERTH_ASKPASS_ENVIRONMENT: id,
-    ...(dataDir === undefined ? {} : { BERTH_DATA_DIR: dataFolder(dataDir), BERTH_URL: '' }),
+  const names = new Set(remotes.flatMap((each) => (each === undefined ? [] : [each.name])));
+  const [name = ''] = names;
+  if (names.size > 1) {
+    throw usageFailure('One copy is from or to one environment', `Named are: ${[...names].join(', ')}.`);
+  }
+  const connection = await connectionTo(new Session(options), name, options);
+  const { host, port, username } = connection;
+  const full = (path: string) => {
+    const remote = remotePart(path);
+    if (remote === undefined) return path.startsWith('-') ? `./${path}` : path;
+    return `${username}@${host.includes(':') ? `[${host}]` : host}:${remote.path}`;
   };
+  const command = [
+    '-P',
+    String(port),
+    ...connection.settings,
+    ...(options.recursive ? ['-r'] : []),
+    '--',
+    ...paths.map(full),
+  ];
+  sayWhatIsRun('scp', command, options, connection.environment.env_id);
+  process.exitCode = await runClient('scp', command, { variables: connection.variables });
 }
 
-/** @returns the exit code of ssh */
-function run(args: string[], variables: NodeJS.ProcessEnv): Promise<number> {
-  const child = spawn('ssh', args, { stdio: 'inherit', env: { ...process.env, ...variables } });
-  // Ctrl-C in a session is the session's; ssh is in the foreground group and gets it by itself.
-  process.on('SIGINT', () => {});
-  for (const signal of ['SIGTERM', 'SIGHUP'] as const) process.on(signal, () => child.kill(signal));
-  return new Promise((resolve, reject) => {
-    child.once('error', (error) => {
-      reject(
-        new CommandFailure(
-          exitCodes.failed,
-          'no_ssh_client',
-          `The ssh client cannot be run (${error.message})`,
-          'Install it; in Debian and Ubuntu: apt-get install openssh-client',
-        ),
-      );
-    });
-    child.once('exit', (code, signal) =>
-      resolve(signal === null ? (code ?? 1) : 128 + constants.signals[signal]),
-    );
+interface Forward {
+  local: number;
+  remote: number;
+}
+
+/** `8080`, `9000:8080`; `:8080` takes any free port here. */
+async function forwardOf(given: string): Promise<Forward> {
+  const match = /^(?:(\d{0,5}):)?(\d{1,5})$/.exec(given);
+  const remote = Number(match?.[2]);
+  const local = match?.[1] === '' ? await freePort() : Number(match?.[1] ?? remote);
+  if (match && [local, remote].every((port) => port >= 1 && port <= 65_535)) return { local, remote };
+  throw usageFailure(
+    `The port is ${JSON.stringify(given)}`,
+    'Allowed: REMOTE or LOCAL:REMOTE with ports from 1 to 65535, such as 8888 or 9000:8888; :REMOTE takes a free port here.',
+  );
+}
+
+async function freePort(): Promise<number> {
+  const server = createServer().listen(0, '127.0.0.1');
+  await once(server, 'listening');
+  const { port } = server.address() as AddressInfo;
+  server.close();
+  return port;
+}
+
+/** What ssh writes on its stdout, by LocalCommand, once it listens. */
+const listening = 'berth-listens';
+
+async function portForward(name: string, ports: string[], options: SshOptions): Promise<void> {
+  const forwards: Forward[] = [];
+  for (const each of ports) forwards.push(await forwardOf(each));
+  const session = new Session(options);
+  const connection = await connectionTo(session, name, options);
+  const { env_id, name: title } = connection.environment;
+  const command = [
+    '-N',
+    '-p',
+    String(connection.port),
+    ...connection.settings,
+    ...['ExitOnForwardFailure=yes', 'ServerAliveInterval=15', 'PermitLocalCommand=yes'].flatMap((each) => [
+      '-o',
+      each,
+    ]),
+    '-o',
+    `LocalCommand=echo ${listening}`,
+    ...forwards.flatMap(({ local, remote }) => ['-L', `127.0.0.1:${local}:localhost:${remote}`]),
+    '--',
+    `${connection.username}@${connection.host}`,
+  ];
+  sayWhatIsRun('ssh', command, options, env_id);
+  let interrupted = false;
+  const code = await runClient('ssh', command, {
+    variables: connection.variables,
+    onLine: (line) => {
+      if (line !== listening) return;
+      for (const { local, remote } of forwards) {
+        session.line(
+          { env_id, local_address: '127.0.0.1', local_port: local, remote_port: remote },
+          () => `127.0.0.1:${local} leads to port ${remote} of ${printable(title)}.`,
+        );
+      }
+      if (process.stderr.isTTY) say('Ctrl-C ends it.');
+    },
+    onInterrupt: () => {
+      interrupted = true;
+    },
   });
+  process.exitCode = interrupted ? 0 : code;
 }

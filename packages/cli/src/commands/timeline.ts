@@ -4,7 +4,7 @@ import { pathOf, routes } from '@berth/contract/paths';
 import type { EnvironmentEvent } from '@berth/contract';
 import { linesOf } from '../event-stream.ts';
 import { findEnvironment } from '../environment.ts';
-import { Session, addCommand, say } from '../session.ts';
+import { Session, addCommand, say, unnamed } from '../session.ts';
 import type { CommonOptions } from '../session.ts';
 import { printable, printableLines, relativeTime, table } from '../text.ts';
 import { followEvents, pastEvents } from '../timeline.ts';
@@ -16,12 +16,12 @@ interface FollowOptions extends CommonOptions {
 }
 
 export function addTimelineCommands(program: Command): void {
-  addCommand(program, 'events', 'Show what happened to an environment')
+  addCommand(program, 'events', 'Show what happened to an environment', unnamed)
     .addArgument(environmentArgument())
     .option('-f, --follow', 'and what happens from now on; with --json one document a line')
     .action((name: string, _: object, command: Command) => events(name, command.optsWithGlobals()));
 
-  addCommand(program, 'logs', 'Show what an environment wrote to its log')
+  addCommand(program, 'logs', 'Show what an environment wrote to its log', unnamed)
     .addArgument(environmentArgument())
     .option('--tail <lines>', 'how many of the last lines', wholeNumber({ minimum: 0, maximum: 10_000 }))
     .option('-f, --follow', 'and what it writes from now on; with --json one document a line')
@@ -64,7 +64,7 @@ async function logs(name: string, options: FollowOptions & { tail?: number }): P
     idleTimeoutMs: 0,
   });
   const lines = linesOf(stream, { withRest: true });
-  if (session.json && !options.follow) {
+  if (session.forPrograms && !options.follow) {
     session.answer({ lines: await Array.fromAsync(lines) }, () => '');
     return;
   }

@@ -6,7 +6,7 @@ import { Client } from '../client.ts';
 import { CommandFailure, exitCodes, sentenceOf } from '../failure.ts';
 import { cacheFolder, dataFolder, settingInForce, socketIn } from '../place.ts';
 import { Progress } from '../progress.ts';
-import { addCommand, say, writeAnswer } from '../session.ts';
+import { say, writeAnswer } from '../session.ts';
 import type { CommonOptions } from '../session.ts';
 import { jsonText, printable } from '../text.ts';
 import { demoState, greeting, readFirstLogin, shortGreeting } from '../up/greeting.ts';
@@ -24,7 +24,11 @@ interface UpOptions extends CommonOptions {
 }
 
 export function addUpCommand(program: Command): void {
-  addCommand(program, 'up', 'Start Berth on this machine, in the foreground')
+  program
+    .command('up')
+    .description('Start Berth on this machine, in the foreground')
+    .option('--data-dir <folder>', 'its data folder (default: BERTH_DATA_DIR, else the XDG data folder)')
+    .option('--json', 'one JSON document on stdout once it runs; everything else goes to stderr')
     .option('--demo', 'make the environment "demo" at the very first start, and show the way in at each')
     .option('--no-demo', 'do without (the default)')
     .option('--install', 'install the Docker engine where it is missing (root on Debian and Ubuntu)')

@@ -55,3 +55,18 @@ export async function berth(
   ]);
   return { exitCode, stdout, stderr };
 }
+
+/** Another program, such as a shell, while servers in this process go on answering. */
+export async function runProgram(
+  program: string,
+  args: string[],
+  environment: NodeJS.ProcessEnv,
+): Promise<Result> {
+  const child = spawn(program, args, { stdio: ['ignore', 'pipe', 'pipe'], env: environment });
+  const [stdout, stderr, [exitCode]] = await Promise.all([
+    text(child.stdout),
+    text(child.stderr),
+    once(child, 'close') as Promise<[number | null]>,
+  ]);
+  return { exitCode, stdout, stderr };
+}
