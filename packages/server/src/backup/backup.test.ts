@@ -76,13 +76,13 @@ function forge(file: Buffer, change: (lines: string[]) => string[], end?: (end: 
   return forged;
 }
 
-/** Everything that the database and the key ring hold, as one text. */
+/** Everything that the database and the key ring hold, as one text; but not when a token was used last, as by asking. */
 async function everything({ plane }: Berth): Promise<string> {
   const parts = [readFileSync(`${plane.folder}/secret.key`, 'utf8')];
   for (const table of backedUpTables) {
     const { rows } = await sql<{ row: string }>`
       select to_json(t)::text as row from ${sql.table(table)} t order by 1`.execute(plane.database);
-    parts.push(table, ...rows.map(({ row }) => row));
+    parts.push(table, ...rows.map(({ row }) => row.replace(/"last_used_at":"[^"]*"/, '"last_used_at":null')));
   }
   return parts.join('\n');
 }
