@@ -3,6 +3,7 @@ import { after, afterEach, before, describe, test } from 'node:test';
 import { generateHostKey } from '@berth/ssh';
 import { eventually } from '../../../../test/harness/ssh.ts';
 import { databases } from '../../../../test/harness/databases.ts';
+import { startEnvironment, stopEnvironment } from '../environments/environments.ts';
 import { ControlPlane } from '../testing/control-plane.ts';
 import type { Account } from '../testing/control-plane.ts';
 import { LastUse } from './last-use.ts';
@@ -122,24 +123,26 @@ for (const on of databases) {
       assert.deepEqual(await usedAt(hers), second);
     });
 
-    test('is followed again when the engine cut the stream, and no longer when the environment stopped', async () => {
+    test('is followed again when the engine was away, and no longer when the environment stopped', async () => {
       const { publicLine, fingerprint } = generateHostKey();
       const hers = await key(alice, publicLine);
       await plane.startReconciler();
       follow();
       const id = await running(alice);
       await followed(id);
+      plane.runtime.leave();
       plane.runtime.cutLogs(id);
       await followed(id, 0);
+      plane.runtime.comeBack();
       await followed(id);
       plane.runtime.print(id, accepted(fingerprint));
       await used(hers);
-      await plane.database
-        .updateTable('environments')
-        .set({ status: 'stopped', wanted: 'stopped' })
-        .execute();
+      await stopEnvironment(plane.services, alice.principal, id);
+      await plane.until(id, 'stopped');
       plane.runtime.cutLogs(id);
       await followed(id, 0);
+      await startEnvironment(plane.services, alice.principal, id);
+      await followed(id);
       await lastUse.stop();
       assert.equal(plane.runtime.followers(id), 0);
     });
