@@ -3,7 +3,6 @@ import { after, afterEach, before, describe, test } from 'node:test';
 import { generateHostKey } from '@berth/ssh';
 import { eventually } from '../../../../test/harness/ssh.ts';
 import { databases } from '../../../../test/harness/databases.ts';
-import { startEnvironment, stopEnvironment } from '../environments/environments.ts';
 import { ControlPlane } from '../testing/control-plane.ts';
 import type { Account } from '../testing/control-plane.ts';
 import { LastUse } from './last-use.ts';
@@ -123,7 +122,7 @@ for (const on of databases) {
       assert.deepEqual(await usedAt(hers), second);
     });
 
-    test('is followed again when the engine was away, and no longer when the environment stopped', async () => {
+    test('is followed again when the engine was away, and when the container was started anew', async () => {
       const { publicLine, fingerprint } = generateHostKey();
       const hers = await key(alice, publicLine);
       await plane.startReconciler();
@@ -137,11 +136,9 @@ for (const on of databases) {
       await followed(id);
       plane.runtime.print(id, accepted(fingerprint));
       await used(hers);
-      await stopEnvironment(plane.services, alice.principal, id);
-      await plane.until(id, 'stopped');
       plane.runtime.cutLogs(id);
       await followed(id, 0);
-      await startEnvironment(plane.services, alice.principal, id);
+      await plane.runtime.vanish(id, false);
       await followed(id);
       await lastUse.stop();
       assert.equal(plane.runtime.followers(id), 0);
