@@ -1,7 +1,7 @@
 /**
  * Builds the environment image through the Docker engine's build API, unless it is there. Its tag is a hash of all
  * that goes into it, so a changed file makes a new image and an unchanged one costs a look. `berth up`, the tests
- * and main.ts call it.
+ * and main.ts call it; main.ts builds images on other bases as well.
  */
 import { execFile } from 'node:child_process';
 import { createHash } from 'node:crypto';
@@ -33,12 +33,7 @@ export async function ensureEnvironmentImage(options: {
   cacheDir: string;
 }): Promise<{ reference: string; built: boolean }> {
   const { docker, onProgress, cacheDir } = options;
-  const source = options.certificates ?? (process.env['BERTH_IMAGE_CERTIFICATES'] || undefined);
-  const certificates = extraCertificates(source, join(import.meta.dirname, 'certificates'));
-  const files = contextFiles.map((name) => ({
-    name,
-    content: readFileSync(join(import.meta.dirname, name)),
-  }));
+  const { files, certificates } = context(options.certificates);
   const referenceOn = (base: Base) => `${repository}:${hash(files, certificates, base)}`;
 
   const there = await Promise.all(bases.map((base) => imageExists(docker, referenceOn(base))));
@@ -48,17 +43,57 @@ export async function ensureEnvironmentImage(options: {
   await mkdir(cacheDir, { recursive: true });
   const base = await ensureBase(docker, onProgress, cacheDir);
   const reference = referenceOn(base);
+  await buildOn(base.reference, reference, { docker, onProgress, cacheDir, files, certificates });
+  return { reference, built: true };
+}
+
+/**
+ * Builds an environment image on a base of one's own, which must be Debian 13 or what is made from it.
+ *
+ * @throws Error with the build's last lines
+ */
+export async function buildEnvironmentImage(options: {
+  docker: Docker;
+  onProgress: Progress;
+  cacheDir: string;
+  /** Reference of the base, which the engine has or can pull. */
+  base: string;
+  /** What the image is called. */
+  reference: string;
+}): Promise<void> {
+  await mkdir(options.cacheDir, { recursive: true });
+  await buildOn(options.base, options.reference, { ...options, ...context() });
+}
+
+interface Context {
+  files: { name: string; content: Buffer }[];
+  certificates: Certificate[];
+}
+
+/** What goes into an image beside its base. */
+function context(source: string | undefined = process.env['BERTH_IMAGE_CERTIFICATES'] || undefined): Context {
+  return {
+    files: contextFiles.map((name) => ({ name, content: readFileSync(join(import.meta.dirname, name)) })),
+    certificates: extraCertificates(source, join(import.meta.dirname, 'certificates')),
+  };
+}
+
+async function buildOn(
+  base: string,
+  reference: string,
+  options: Context & { docker: Docker; onProgress: Progress; cacheDir: string },
+): Promise<void> {
+  const { docker, onProgress, cacheDir, files, certificates } = options;
   const folder = await mkdtemp(join(cacheDir, 'context-'));
   try {
     await mkdir(join(folder, 'certificates'));
     for (const { name, content } of files) await writeFile(join(folder, name), content);
     for (const { name, pem } of certificates) await writeFile(join(folder, 'certificates', name), pem);
     await chmod(join(folder, 'entrypoint'), 0o755);
-    await build(docker, folder, reference, { BASE: base.reference, ...hostSettings() }, onProgress);
+    await build(docker, folder, reference, { BASE: base, ...hostSettings() }, onProgress);
   } finally {
     await rm(folder, { recursive: true, force: true });
   }
-  return { reference, built: true };
 }
 
 function hash(files: { name: string; content: Buffer }[], certificates: Certificate[], base: Base): string {

@@ -192,6 +192,27 @@ describe('the catalogues, with containers', { skip: skipWithoutDocker }, () => {
     await docker.getVolume(volume).inspect();
   });
 
+  it('keeps file systems that are mounted beneath a data set out of it', async (context) => {
+    if (process.getuid?.() !== 0) return context.skip('needs root, to mount a file system');
+    const source = join(folder, 'deep');
+    const below = join(source, 'below');
+    mkdirSync(below, { recursive: true });
+    await promisify(execFile)('mount', ['-t', 'tmpfs', '-o', 'mode=777', 'tmpfs', below]);
+    try {
+      writeFileSync(join(below, 'there'), '');
+      await offered('deep', { kind: 'folder', source });
+      const { env_id: id } = await berth.createRunning({ name: 'deep', datasets: ['deep'], ...small });
+      const { stdout } = await ssh(
+        id,
+        'ls /gemini/data-deep /gemini/data-deep/below; sudo touch /gemini/data-deep/below/mine || echo refused',
+      );
+      assert.equal(stdout, '/gemini/data-deep:\nbelow\n\n/gemini/data-deep/below:\nrefused\n');
+      assert.equal(existsSync(join(below, 'mine')), false);
+    } finally {
+      await promisify(execFile)('umount', [below]);
+    }
+  });
+
   it('starts nothing on a data set that is gone or was replaced, and makes none up', async () => {
     const source = join(folder, 'fleeting');
     mkdirSync(source);
@@ -210,7 +231,7 @@ describe('the catalogues, with containers', { skip: skipWithoutDocker }, () => {
     };
     await restarted();
     renameSync(source, `${source}-away`);
-    await fails(/there is no folder/);
+    await fails(/is not there for Berth \(ENOENT\)/);
     assert.equal(existsSync(source), false);
     symlinkSync('/etc', source);
     await fails(/has become a symbolic link to \/etc/);
@@ -230,6 +251,7 @@ describe('the catalogues, with containers', { skip: skipWithoutDocker }, () => {
       [422, { kind: 'volume', source: `${tag}-nowhere` }],
       [422, { kind: 'folder', source: file }],
       [422, { kind: 'folder', source: join(folder, 'nowhere') }],
+      [422, { kind: 'folder', source: join(folder, 'file', 'in-a-file') }],
       [400, { kind: 'folder', source: join(folder, 'link') }],
     ];
     for (const [expected, more] of bad) {

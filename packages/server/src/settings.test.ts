@@ -99,6 +99,11 @@ describe('settings', () => {
     assert.deepEqual(read({ BERTH_HTTP: '0.0.0.0:80' }).settings.http, { host: '0.0.0.0', port: 80 });
   });
 
+  test('take folders with commas between', () => {
+    const { settings } = read({}, 'datasetFolders: /srv/data, /mnt/models');
+    assert.deepEqual(settings.datasetFolders, ['/srv/data', '/mnt/models']);
+  });
+
   test('hide the password of the database', () => {
     const url = 'postgres://berth:geheim123@db.example.com:5432/berth?password=geheim123';
     const { settings, inForce } = read({ BERTH_DATABASE_URL: url });
@@ -138,6 +143,9 @@ describe('a start is stopped, with name, value and what is allowed, by', () => {
     ['BERTH_RUNTIME', 'podman'],
     ['BERTH_EXPOSURE', 'gateway2'],
     ['BERTH_ENVIRONMENT_IMAGE', '--privileged'],
+    ['BERTH_DATASET_FOLDERS', ''],
+    ['BERTH_DATASET_FOLDERS', 'srv/data'],
+    ['BERTH_DATASET_FOLDERS', '/srv/data,/srv/../etc'],
     ['BERTH_READY_TIMEOUT_SECONDS', '4'],
     ['BERTH_STOP_GRACE_SECONDS', '601'],
     ['BERTH_LOG_LEVEL', 'loud'],

@@ -182,7 +182,8 @@ export async function checkImage(
  * @throws BerthError `unknown_image`, `unusable_image`
  */
 export async function imageForNew(session: Session, customerId: number, name: string): Promise<ImageRow> {
-  const row = await holdImage(session, name, customerId);
+  // The database holds no zero character, and so no image of such a name.
+  const row = !name.includes('\0') ? await holdImage(session, name, customerId) : undefined;
   if (!row) throw await unknownImage(session, customerId, name);
   const { last_check: check } = row;
   if (check === null || check.usable) return row;

@@ -79,7 +79,7 @@ for (const on of databases) {
       const cases: [resources: object, field: string, detail: string][] = [
         [{ cpu: 8 }, 'cpu', 'cpu: the limit of 16 cores is reached: 12 in use, 8 asked for.'],
         [{ memory: 8 }, 'memory', 'memory: the limit of 64 GiB is reached: 60 in use, 8 asked for.'],
-        [{ gpu: 1 }, 'gpu', 'gpu: the limit of 1 devices is reached: 1 in use, 1 asked for.'],
+        [{ gpu: 1 }, 'gpu', 'gpu: the limit of 1 device is reached: 1 in use, 1 asked for.'],
         [{ storage: 11 }, 'storage', 'storage: the limit of 100 GiB is reached: 90 in use, 11 asked for.'],
       ];
       for (const [resources, field, detail] of cases) {
@@ -95,7 +95,7 @@ for (const on of databases) {
       assert.equal(error.status, 403);
       assert.equal(
         error.message,
-        'environments: the limit of 1 environments is reached: 1 in use, 1 asked for.',
+        'environments: the limit of 1 environment is reached: 1 in use, 1 asked for.',
       );
     });
 
@@ -192,6 +192,11 @@ for (const on of databases) {
       }
       assert.equal(seen.length, 4);
       assert.equal(new Set(seen).size, 4);
+      const forged = (position: unknown[]) => Buffer.from(JSON.stringify(position)).toString('base64url');
+      const beyond = await ask(chief, 'GET', `${routes.quotas}?cursor=${forged([Number.MAX_SAFE_INTEGER])}`);
+      assert.deepEqual(beyond.json<QuotaPage>().items, []);
+      for (const cursor of ['nonsense', forged(['a']), forged([1.5]), forged([])])
+        assert.equal((await ask(chief, 'GET', `${routes.quotas}?cursor=${cursor}`)).statusCode, 400, cursor);
     });
 
     test('take whole, sensible limits only', async () => {

@@ -44,9 +44,10 @@ export async function mustFit(session: Session, customerId: number, change: Chan
     const limit = limits[name];
     const asked = change[name];
     if (limit === null || asked <= own[name] || others[name] + asked <= limit + tolerance) continue;
+    const unit = limit === 1 ? units[name].replace(/s$/, '') : units[name];
     throw new BerthError(
       'quota_exceeded',
-      `${name}: the limit of ${limit} ${units[name]} is reached: ${others[name]} in use, ${asked} asked for.`,
+      `${name}: the limit of ${limit} ${unit} is reached: ${others[name]} in use, ${asked} asked for.`,
       name === 'environments' ? {} : { field: `resources.${name}` },
     );
   }

@@ -50,7 +50,7 @@ export async function listQuotas(
     select c.id, c.name, to_jsonb(q) - 'customer_id' as limits, to_jsonb(u) as used
     from (
       select id, name from customers
-      where deleted_at is null and id > ${after}::integer
+      where deleted_at is null and id > ${after}::bigint
         and (${customerId}::integer is null or id = ${customerId}::integer)
       order by id limit ${limit}::integer
     ) c

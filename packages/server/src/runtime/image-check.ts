@@ -123,7 +123,7 @@ function judgeStart({ entrypoint: words, user }: ImageStart, there: boolean): Im
     return missing(
       what,
       `It has no program ${entrypoint}.`,
-      "Copy it from Berth's image, see docs/images.md.",
+      "Make the image from Berth's own, or copy it from there; docs/images.md says how.",
     );
   if (!words.includes(entrypoint)) {
     const starts = words.length === 0 ? 'nothing of its own' : words.join(' ');

@@ -122,24 +122,24 @@ for (const on of databases) {
       assert.deepEqual(await usedAt(hers), second);
     });
 
-    test('is followed again when the engine cut the stream, and no longer when the environment stopped', async () => {
+    test('is followed again when the engine was away, and when the container was started anew', async () => {
       const { publicLine, fingerprint } = generateHostKey();
       const hers = await key(alice, publicLine);
       await plane.startReconciler();
       follow();
       const id = await running(alice);
       await followed(id);
+      plane.runtime.leave();
       plane.runtime.cutLogs(id);
       await followed(id, 0);
+      plane.runtime.comeBack();
       await followed(id);
       plane.runtime.print(id, accepted(fingerprint));
       await used(hers);
-      await plane.database
-        .updateTable('environments')
-        .set({ status: 'stopped', wanted: 'stopped' })
-        .execute();
       plane.runtime.cutLogs(id);
       await followed(id, 0);
+      await plane.runtime.vanish(id, false);
+      await followed(id);
       await lastUse.stop();
       assert.equal(plane.runtime.followers(id), 0);
     });

@@ -160,6 +160,8 @@ for (const on of databases) {
         ids,
       );
       assert.equal(second.next_cursor, null);
+      const beyond = Buffer.from(JSON.stringify([Number.MAX_SAFE_INTEGER])).toString('base64url');
+      assert.deepEqual((await page(carol, `?cursor=${beyond}`)).items, []);
       const query = `?customer_id=${carol.principal.customerId}`;
       assert.deepEqual((await page(chief, '')).items, []);
       assert.equal((await page(chief, query)).items.length, 3);

@@ -14,7 +14,12 @@ export async function listKeys(
     .selectAll()
     .where('customer_id', '=', customerId)
     .orderBy('id');
-  return page === null ? query.execute() : query.where('id', '>', page.after).limit(page.limit).execute();
+  return page === null
+    ? query.execute()
+    : query
+        .where(sql<boolean>`id > ${page.after}::bigint`)
+        .limit(page.limit)
+        .execute();
 }
 
 export async function insertKey(

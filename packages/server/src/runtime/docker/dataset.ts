@@ -1,6 +1,7 @@
 /** Data sets as Docker mounts them. */
 import { realpath, stat } from 'node:fs/promises';
 import type Docker from 'dockerode';
+import { isWithin } from '../../datasets/folders.ts';
 import { RuntimeError, datasetPath } from '../runtime.ts';
 import type { DatasetMount } from '../runtime.ts';
 import { hasStatus } from './errors.ts';
@@ -34,23 +35,28 @@ export async function findDataset(
   }
   // An engine on another machine has folders that cannot be seen from here.
   if ((docker.modem as { socketPath?: string }).socketPath === undefined) return source;
-  try {
-    const real = await realpath(source);
-    if ((await stat(real)).isDirectory()) return real;
-  } catch (error) {
-    const { code } = error as NodeJS.ErrnoException;
-    if (code !== 'ENOENT' && code !== 'ENOTDIR' && code !== 'ELOOP') throw error;
+  const { DockerRootDir: root } = (await docker.info()) as { DockerRootDir: string };
+  const real = await realpath(source).catch((error: NodeJS.ErrnoException) => {
     throw missing(
-      `there is no folder ${source} on the host`,
-      'Make the folder, or mount the disk that has it.',
+      `the folder ${source} on the host is not there for Berth (${error.code})`,
+      'Make the folder, mount the disk that has it, or let the user that Berth runs as look into it.',
     );
-  }
-  throw missing(`${source} on the host is not a folder`, 'Name a folder.');
+  });
+  if (isWithin(real, root) || isWithin(root, real))
+    throw missing(`${root} is Docker's own folder`, 'Put the files into a folder of their own.');
+  if (!(await stat(real)).isDirectory())
+    throw missing(`${source} on the host is not a folder`, 'Name a folder.');
+  return real;
 }
 
-/** A bind mount and not Docker's short form, which would make an empty folder where there is none. */
+/**
+ * A bind mount and not Docker's short form, which would make an empty folder where there is none. Not recursive, since
+ * older engines leave file systems that are mounted beneath a read-only folder open for writing.
+ */
 export function datasetMount({ name, kind, source, readOnly }: DatasetMount): Docker.MountSettings {
+  const mount = { Source: source, Target: datasetPath(name), ReadOnly: readOnly };
+  const bindOptions = { Propagation: 'rprivate' as const, NonRecursive: true };
   return kind === 'folder'
-    ? { Type: 'bind', Source: source, Target: datasetPath(name), ReadOnly: readOnly }
-    : { Type: 'volume', Source: source, Target: datasetPath(name), ReadOnly: readOnly };
+    ? { ...mount, Type: 'bind', BindOptions: bindOptions }
+    : { ...mount, Type: 'volume' };
 }

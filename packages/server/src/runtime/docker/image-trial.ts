@@ -65,7 +65,12 @@ export async function tryImage(
     signal.throwIfAborted();
     const facts: string[] = [];
     for await (const line of containerLog(container, { tail: mostLines, follow: false, signal }))
-      facts.push(line.slice(0, 200));
+      facts.push(
+        line
+          .slice(0, 200)
+          .replace(/[\p{Cc}\p{Cf}\p{Zl}\p{Zp}]+/gu, ' ')
+          .trim(),
+      );
     const start = { entrypoint: [Config.Entrypoint ?? []].flat(), user: Config.User };
     return judge(start, facts);
   } finally {
