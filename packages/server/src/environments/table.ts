@@ -36,11 +36,16 @@ const shown = [
 const rows = (session: Session) =>
   session
     .selectFrom('environments as e')
-    .leftJoin('port_mappings as p', (join) =>
-      join.onRef('p.env_id', '=', 'e.id').on('p.status', '=', 'active'),
-    )
     .select(shown)
-    .select('p.external_port as port')
+    // A subquery and not a join: it is looked up for the rows of a page only, after these were sorted and counted out.
+    .select((e) =>
+      e
+        .selectFrom('port_mappings as p')
+        .select('p.external_port')
+        .whereRef('p.env_id', '=', 'e.id')
+        .where('p.status', '=', 'active')
+        .as('port'),
+    )
     .where('e.status', '<>', 'deleted');
 
 /** What is shown of a row, with the port that is the environment's now. */
