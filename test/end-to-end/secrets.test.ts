@@ -19,7 +19,9 @@ describe('secrets', { skip: skipWithoutDocker || needsRoot }, () => {
 
   before(async () => {
     berth = await TestBerth.start({ settings: { BERTH_LOG_LEVEL: 'trace' } });
-    const created = await berth.createRunning({ name: 'secrets' });
+    const variable = 'Variable-of-a-person-9x';
+    secrets.set('a variable', variable);
+    const created = await berth.createRunning({ name: 'secrets', env_vars: { TOKEN: variable } });
     id = created.env_id;
     secrets.set("the environment's first password", created.ssh_password);
 
@@ -75,13 +77,16 @@ describe('secrets', { skip: skipWithoutDocker || needsRoot }, () => {
     mustHoldNone(log, "the container's log");
   });
 
-  it("are not in the data folder's files, the admin's first password in its own file left out", () => {
+  it("are not in the data folder's files, but for the admin's first password and what is mounted", () => {
     const files = allFiles(berth.dataDir);
     assert.ok(files.length > 20, 'the embedded database is among them');
     for (const file of files) {
       const name = relative(berth.dataDir, file);
-      const except = name === 'admin-password' ? ["the admin's password"] : [];
-      mustHoldNone(readFileSync(file), name, except);
+      const known = new Map([
+        ['admin-password', "the admin's password"],
+        [join('environments', id, 'variables'), 'a variable'],
+      ]);
+      mustHoldNone(readFileSync(file), name, [known.get(name) ?? '']);
     }
   });
 
@@ -135,6 +140,7 @@ describe('secrets', { skip: skipWithoutDocker || needsRoot }, () => {
       'principals',
       'ssh_host_ed25519_key',
       'trusted_user_ca.pub',
+      'variables',
     ]);
     for (const file of mounted) assert.equal(mode('environments', id, file), '600', file);
   });

@@ -36,12 +36,23 @@ const shown = [
 const rows = (session: Session) =>
   session
     .selectFrom('environments as e')
-    .leftJoin('port_mappings as p', (join) =>
-      join.onRef('p.env_id', '=', 'e.id').on('p.status', '=', 'active'),
-    )
-    .leftJoin('ssh_credentials as c', 'c.env_id', 'e.id')
     .select(shown)
-    .select(['p.external_port as port', 'c.password_changed_at', 'c.password_notice_at'])
+    // Subqueries and not joins: they are looked up for the rows of a page only, after these were sorted and counted out.
+    .select((e) => [
+      e
+        .selectFrom('port_mappings as p')
+        .select('p.external_port')
+        .whereRef('p.env_id', '=', 'e.id')
+        .where('p.status', '=', 'active')
+        .as('port'),
+      ...(['password_changed_at', 'password_notice_at'] as const).map((column) =>
+        e
+          .selectFrom('ssh_credentials as c')
+          .select(`c.${column}`)
+          .whereRef('c.env_id', '=', 'e.id')
+          .as(column),
+      ),
+    ])
     .where('e.status', '<>', 'deleted');
 
 /** What is shown of a row, with the port that is the environment's now, and the age of its password. */
@@ -104,6 +115,14 @@ const sortKeys: Record<EnvironmentSortKey, SortKey> = {
   },
 };
 
+const stamps = [
+  'status_since',
+  'created_at',
+  'started_at',
+  'password_changed_at',
+  'password_notice_at',
+] as const satisfies (keyof EnvironmentWithPort)[];
+
 export interface EnvironmentFilter {
   /** null: everybody's. */
   visibleTo: number | null;
@@ -149,7 +168,17 @@ export async function listEnvironments(
     const beyond = sql.raw(descending ? '<' : '>');
     query = query.where(sql<boolean>`(${by}, e.id) ${beyond} (${at(after.value)}, ${after.id})`);
   }
-  return query.execute();
+  // As one text: the embedded database hands over a hundred rows of thirty columns four times slower than their JSON.
+  const { rows: pages } = await sql<{ page: string }>`
+    select coalesce(json_agg(t), '[]')::text as page from (${query}) t`.execute(session);
+  const found = JSON.parse(pages[0]?.page ?? '[]') as (EnvironmentWithPort & { position: string })[];
+  for (const row of found) {
+    for (const stamp of stamps) {
+      const value = row[stamp] as Date | string | null;
+      if (value !== null) Object.assign(row, { [stamp]: new Date(value) });
+    }
+  }
+  return found;
 }
 
 export async function insertEnvironment(session: Session, row: NewEnvironmentRow): Promise<void> {
