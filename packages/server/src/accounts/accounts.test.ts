@@ -6,6 +6,7 @@ import { databases } from '../../../../test/harness/databases.ts';
 import { idExists } from '../environments/table.ts';
 import { makeApp } from '../http/app.ts';
 import type { App } from '../http/app.ts';
+import { defaultPasswordPolicy } from '../secrets/password.ts';
 import { localPrincipal } from '../sign-in/authenticate.ts';
 import { ControlPlane } from '../testing/control-plane.ts';
 import type { Account as SignedIn } from '../testing/control-plane.ts';
@@ -215,7 +216,7 @@ for (const on of databases) {
 
     const actor = () => ({ principal: plane.admin, source: null });
     const demote = (id: number) =>
-      updateAccount(plane.database, plane.admin, actor(), id, { role: 'member' });
+      updateAccount(plane.database, defaultPasswordPolicy, plane.admin, actor(), id, { role: 'member' });
 
     test('stays one, even when two are taken away at once', async () => {
       const { principal } = await plane.account('second', 'admin');

@@ -8,7 +8,8 @@ import type { Database, Session } from '../database/database.ts';
 import { idExists, renewSecrets } from '../environments/table.ts';
 import { pageOf, readCursor } from '../http/pages.ts';
 import type { Page } from '../http/pages.ts';
-import { accountHash, defaultPasswordPolicy, makePassword, mustBeGoodPassword } from '../secrets/password.ts';
+import { accountHash, makePassword, mustBeGoodPassword } from '../secrets/password.ts';
+import type { PasswordPolicy } from '../secrets/password.ts';
 import { deleteSignIns } from '../tokens/table.ts';
 import { visibleCustomer } from './principal.ts';
 import type { Principal } from './principal.ts';
@@ -50,13 +51,13 @@ export async function getAccount(session: Session, principal: Principal, id: num
 /** @throws BerthError `weak_password`, `name_taken`, `unknown_reference` when there is no such customer */
 export async function createAccount(
   database: Database,
+  policy: PasswordPolicy,
   principal: Principal,
   actor: Actor,
   { name, role = 'member', customer_id = principal.customerId, password: given }: CreateAccount,
 ): Promise<CreatedAccount> {
-  const made =
-    given === undefined ? makePassword(Math.max(shortestMade, defaultPasswordPolicy.minLength)) : null;
-  if (typeof given === 'string') mustBeGoodPassword(defaultPasswordPolicy, given, 'password');
+  const made = given === undefined ? makePassword(Math.max(shortestMade, policy.minLength)) : null;
+  if (typeof given === 'string') mustBeGoodPassword(policy, given, 'password');
   const password = made ?? given ?? null;
   const hash = password === null ? null : await accountHash(password);
   return database.transaction().execute(async (transaction) => {
@@ -89,12 +90,13 @@ export async function createAccount(
  */
 export async function updateAccount(
   database: Database,
+  policy: PasswordPolicy,
   principal: Principal,
   actor: Actor,
   id: number,
   { role, password }: UpdateAccount,
 ): Promise<Account> {
-  if (typeof password === 'string') mustBeGoodPassword(defaultPasswordPolicy, password, 'password');
+  if (typeof password === 'string') mustBeGoodPassword(policy, password, 'password');
   await mustFind(database, id, null);
   const hash = typeof password === 'string' ? await accountHash(password) : null;
   return database.transaction().execute(async (transaction) => {

@@ -12,12 +12,14 @@ import {
 import Type from 'typebox';
 import { actorOf } from '../audit/audit.ts';
 import type { App, Services } from '../http/app.ts';
+import { defaultPasswordPolicy } from '../secrets/password.ts';
 import { accountsPage, createAccount, getAccount, removeAccount, updateAccount } from './accounts.ts';
 
 export function accountRoutes(app: App, { database }: Services): void {
   const tags = ['accounts'];
   const params = Type.Object({ id: NumericId });
   const admin = { admin: true };
+  const policy = defaultPasswordPolicy;
 
   app.get(
     routes.accounts,
@@ -44,7 +46,9 @@ export function accountRoutes(app: App, { database }: Services): void {
       },
     },
     async (request, reply) =>
-      reply.code(201).send(await createAccount(database, request.principal, actorOf(request), request.body)),
+      reply
+        .code(201)
+        .send(await createAccount(database, policy, request.principal, actorOf(request), request.body)),
   );
 
   app.get(
@@ -66,7 +70,7 @@ export function accountRoutes(app: App, { database }: Services): void {
       },
     },
     (request) =>
-      updateAccount(database, request.principal, actorOf(request), request.params.id, request.body),
+      updateAccount(database, policy, request.principal, actorOf(request), request.params.id, request.body),
   );
 
   app.delete(

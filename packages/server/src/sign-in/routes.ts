@@ -4,6 +4,7 @@ import Type from 'typebox';
 import type { Principal } from '../accounts/principal.ts';
 import { actorOf } from '../audit/audit.ts';
 import type { App, Services } from '../http/app.ts';
+import { defaultPasswordPolicy } from '../secrets/password.ts';
 import { principalOfToken } from '../tokens/table.ts';
 import { hashOf } from '../tokens/tokens.ts';
 import { SignInLimits } from './limits.ts';
@@ -13,6 +14,7 @@ import { changeOwnPassword, signIn, signInLifeMs, signOut } from './sign-in.ts';
 export function signInRoutes(app: App, { database, addresses }: Services): void {
   const tags = ['sign-in'];
   const limits = new SignInLimits();
+  const policy = defaultPasswordPolicy;
 
   app.post(
     routes.login,
@@ -91,7 +93,7 @@ export function signInRoutes(app: App, { database, addresses }: Services): void 
       },
     },
     async (request, reply) => {
-      await changeOwnPassword(database, limits, actorOf(request), request.principal, request.body);
+      await changeOwnPassword(database, policy, limits, actorOf(request), request.principal, request.body);
       return reply.code(204).send(null);
     },
   );

@@ -7,12 +7,8 @@ import { noteLogin, passwordOf, setPassword } from '../accounts/table.ts';
 import { audit } from '../audit/audit.ts';
 import type { Actor } from '../audit/audit.ts';
 import type { Database } from '../database/database.ts';
-import {
-  accountHash,
-  accountPasswordMatches,
-  defaultPasswordPolicy,
-  mustBeGoodPassword,
-} from '../secrets/password.ts';
+import { accountHash, accountPasswordMatches, mustBeGoodPassword } from '../secrets/password.ts';
+import type { PasswordPolicy } from '../secrets/password.ts';
 import { deleteSignIn, deleteSignIns } from '../tokens/table.ts';
 import { issueToken } from '../tokens/tokens.ts';
 import { TooManyTries } from './limits.ts';
@@ -70,12 +66,13 @@ export async function signIn(
 /** Ends all that the old password opened, but for what asks. @throws BerthError `wrong_password`, `weak_password`, `rate_limited` */
 export async function changeOwnPassword(
   database: Database,
+  policy: PasswordPolicy,
   limits: SignInLimits,
   actor: Actor,
   { accountId, account, tokenId }: Principal,
   { current, new: wanted }: ChangePassword,
 ): Promise<void> {
-  mustBeGoodPassword(defaultPasswordPolicy, wanted, 'new');
+  mustBeGoodPassword(policy, wanted, 'new');
   const found = await passwordOf(database, account);
   if (!(await passwordMatches(limits, actor, account, current, found?.password_hash))) {
     await audit(database, actor, { action: 'account.password', target: account, outcome: 'refused' });
