@@ -104,7 +104,7 @@ class Counts {
 function networkOf(source: string): string {
   if (!isIPv6(source)) return source;
   const address = new Address6(source.replace(/%.*$/, ''));
-  return address.is4() ? address.to4().correctForm() : `${address.mask(64)}/64`;
+  return address.isMapped4() ? address.to4().correctForm() : `${address.mask(64)}/64`;
 }
 
 function pairOf(network: string, account: string): string {
