@@ -73,6 +73,8 @@ async function openPGlite(folder: string): Promise<OpenDatabase> {
         'port_mappings',
         'tokens',
         'ssh_credentials',
+        'device_logins',
+        'audit',
       ]) {
         await sql`vacuum (analyze) ${sql.table(table)}`.execute(database);
       }
