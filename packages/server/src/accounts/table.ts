@@ -76,7 +76,8 @@ export async function listAccounts(
   if (options.role !== undefined) query = query.where('accounts.role', '=', options.role);
   if (options.search !== undefined)
     query = query.where(sql<boolean>`strpos(accounts.name, lower(${options.search})) > 0`);
-  if (options.after !== undefined) query = query.where('accounts.id', '>', options.after);
+  if (options.after !== undefined)
+    query = query.where('accounts.id', '>', sql<number>`${options.after}::bigint`);
   return query.execute();
 }
 

@@ -42,7 +42,8 @@ export async function listCustomers(
   let query = views(session).orderBy('customers.id').limit(options.limit);
   if (options.search !== undefined)
     query = query.where(sql<boolean>`strpos(lower(customers.name), lower(${options.search})) > 0`);
-  if (options.after !== undefined) query = query.where('customers.id', '>', options.after);
+  if (options.after !== undefined)
+    query = query.where('customers.id', '>', sql<number>`${options.after}::bigint`);
   return query.execute();
 }
 

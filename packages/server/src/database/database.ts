@@ -92,6 +92,7 @@ async function openPGlite(folder: string): Promise<OpenDatabase> {
         'ssh_credentials',
         'repeatable_requests',
         'ssh_keys',
+        'device_logins',
         'audit',
       ]) {
         await sql`vacuum (analyze) ${sql.table(table)}`.execute(database);

@@ -1,6 +1,9 @@
 /** Signing in a terminal through a browser (RFC 8628), over a real connection. */
 import assert from 'node:assert/strict';
 import { createHash } from 'node:crypto';
+import { createServer, request } from 'node:http';
+import { join } from 'node:path';
+import { text } from 'node:stream/consumers';
 import { after, before, describe, test } from 'node:test';
 import type {
   AuditPage,
@@ -12,7 +15,7 @@ import type {
 } from '@berth/contract';
 import { routes } from '@berth/contract';
 import { databases } from '../../../../test/harness/databases.ts';
-import { makeApp } from '../http/app.ts';
+import { localSockets, makeApp } from '../http/app.ts';
 import type { App } from '../http/app.ts';
 import { ControlPlane, testPassword } from '../testing/control-plane.ts';
 import type { Account } from '../testing/control-plane.ts';
@@ -177,6 +180,36 @@ for (const on of databases) {
       const { token } = (await (await poll(device_code)).json()) as LoginToken;
       const who = await ask('GET', routes.whoami, undefined, { authorization: `Bearer ${token}` });
       assert.deepEqual(((await who.json()) as Whoami).scopes, ['read', 'write']);
+    });
+
+    test('is begun and approved through the socket in the data folder too, as often as its owner likes', async () => {
+      const socketPath = join(plane.folder, 'test.sock');
+      const server = createServer((request, response) => app.routing(request, response));
+      server.on('connection', (socket) => localSockets.add(socket));
+      await new Promise<void>((resolve) => server.listen(socketPath, resolve));
+      const askLocally = (path: string, body: object) =>
+        new Promise<{ status: number; body: string }>((resolve, reject) => {
+          const headers = { 'content-type': 'application/json' };
+          const asked = request({ socketPath, path, method: 'POST', headers }, async (answer) =>
+            resolve({ status: answer.statusCode ?? 0, body: await text(answer) }),
+          );
+          asked.on('error', reject);
+          asked.end(JSON.stringify(body));
+        });
+      try {
+        for (let count = 0; count < 25; count += 1) {
+          const begun = await askLocally(routes.deviceAuthorization, {});
+          assert.equal(begun.status, 200, begun.body);
+          const { user_code } = JSON.parse(begun.body) as DeviceAuthorization;
+          assert.equal((await askLocally(routes.deviceApproval, { user_code })).status, 204);
+        }
+        const { user_code } = JSON.parse(
+          (await askLocally(routes.deviceAuthorization, {})).body,
+        ) as DeviceAuthorization;
+        assert.equal(((await (await look(user_code)).json()) as DeviceRequest).source, null);
+      } finally {
+        await new Promise((resolve) => server.close(resolve));
+      }
     });
 
     test('keeps no device code, and writes down who approved what', async () => {

@@ -49,7 +49,7 @@ import type { KeyRing } from '../secrets/key-ring.ts';
 import { secretRoutes } from '../secrets/routes.ts';
 import type { SettingInForce, Settings } from '../settings.ts';
 import { authenticate, localPrincipal } from '../sign-in/authenticate.ts';
-import { TooManyTries } from '../sign-in/limits.ts';
+import { TooManyTries, networkOf } from '../sign-in/limits.ts';
 import { signInRoutes } from '../sign-in/routes.ts';
 import { sshKeyRoutes } from '../ssh-keys/routes.ts';
 import { tokenRoutes } from '../tokens/routes.ts';
@@ -172,6 +172,9 @@ export async function makeApp(services: Services): Promise<App> {
   });
   await app.register(fastifyRateLimit, {
     global: false,
+    // A Unix socket has no address, and its owner no limit.
+    allowList: (request) => localSockets.has(request.raw.socket),
+    keyGenerator: (request) => (request.ip ? networkOf(request.ip) : ''),
     errorResponseBuilder: (_request, context) =>
       new BerthError(
         'rate_limited',

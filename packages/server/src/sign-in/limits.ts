@@ -101,10 +101,10 @@ class Counts {
 }
 
 /** Whoever has one IPv6 address has the 2^64 of its network. */
-function networkOf(source: string): string {
+export function networkOf(source: string): string {
   if (!isIPv6(source)) return source;
   const address = new Address6(source.replace(/%.*$/, ''));
-  return address.is4() ? address.to4().correctForm() : `${address.mask(64)}/64`;
+  return address.isMapped4() ? address.to4().correctForm() : `${address.mask(64)}/64`;
 }
 
 function pairOf(network: string, account: string): string {

@@ -91,7 +91,7 @@ export function signInRoutes(app: App, { database, addresses, settings }: Servic
       },
     },
     async (request, reply) => {
-      await changeOwnPassword(database, limits, settings, actorOf(request), request.principal, request.body);
+      await changeOwnPassword(database, settings, limits, actorOf(request), request.principal, request.body);
       return reply.code(204).send(null);
     },
   );

@@ -5,7 +5,7 @@ import type { ChangePassword, Login } from '@berth/contract';
 import type { Principal } from '../accounts/principal.ts';
 import { noteLogin, passwordOf, setPassword } from '../accounts/table.ts';
 import { audit } from '../audit/audit.ts';
-import type { Actor } from '../audit/audit.ts';
+import type { Act, Actor } from '../audit/audit.ts';
 import type { Database } from '../database/database.ts';
 import type { PasswordPolicy } from '../secrets/password.ts';
 import { accountHash, accountPasswordMatches, mustBeGoodPassword } from '../secrets/password.ts';
@@ -27,14 +27,12 @@ export async function signIn(
   { account, password }: Login,
   kind: 'login' | 'session',
 ): Promise<{ token: string; expiresAt: Date }> {
-  const found = await passwordOf(database, account);
-  const act = {
-    action: 'login',
-    target: account,
-    account,
-    ...(found && { customerId: found.customer_id }),
-  };
+  const act: Act = { action: 'login', target: account, account };
   try {
+    // Before anything is looked up: who is refused costs next to nothing.
+    limits.mustBeOpen(actor.source, account);
+    const found = await passwordOf(database, account);
+    if (found) act.customerId = found.customer_id;
     const matches = await passwordMatches(limits, actor, account, password, found?.password_hash);
     const signedIn =
       found && matches
@@ -56,9 +54,12 @@ export async function signIn(
     if (signedIn) return signedIn;
     throw new BerthError('wrong_password', 'No account has this name and password.');
   } catch (error) {
-    // One row where a limit begins to refuse: who is refused must not fill the log.
-    if (error instanceof BerthError && (!(error instanceof TooManyTries) || error.isFirst))
-      await audit(database, actor, { ...act, outcome: 'refused', detail: { kind, why: error.code } });
+    // One row where a limit begins to refuse: who is refused, or turned away, must not fill the log.
+    const isTold = error instanceof TooManyTries ? error.isFirst : isWrongPassword(error);
+    if (isTold) {
+      const why = (error as BerthError).code;
+      await audit(database, actor, { ...act, outcome: 'refused', detail: { kind, why } });
+    }
     throw error;
   }
 }
@@ -66,12 +67,13 @@ export async function signIn(
 /** Ends all that the old password opened, but for what asks. @throws BerthError `wrong_password`, `weak_password`, `rate_limited` */
 export async function changeOwnPassword(
   database: Database,
-  limits: SignInLimits,
   policy: PasswordPolicy,
+  limits: SignInLimits,
   actor: Actor,
   { accountId, account, tokenId }: Principal,
   { current, new: wanted }: ChangePassword,
 ): Promise<void> {
+  limits.mustBeOpen(actor.source, account);
   mustBeGoodPassword(policy, wanted, 'new');
   const found = await passwordOf(database, account);
   if (!(await passwordMatches(limits, actor, account, current, found?.password_hash))) {
@@ -109,10 +111,13 @@ async function passwordMatches(
   password: string,
   stored: string | null | undefined,
 ): Promise<boolean> {
-  limits.mustBeOpen(source, account);
   const begins = () => limits.begin(source, account);
   const matches = await accountPasswordMatches(password, stored ?? (await nobodysHash), begins);
   if (!matches || stored === null || stored === undefined) return false;
   limits.succeed(source, account);
   return true;
+}
+
+function isWrongPassword(error: unknown): boolean {
+  return error instanceof BerthError && error.code === 'wrong_password';
 }

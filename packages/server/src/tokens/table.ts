@@ -116,7 +116,8 @@ export async function listTokens(
     .limit(options.limit);
   if (options.accountId !== undefined) query = query.where('tokens.account_id', '=', options.accountId);
   if (options.kind !== undefined) query = query.where('tokens.kind', '=', options.kind);
-  if (options.after !== undefined) query = query.where('tokens.id', '>', options.after);
+  if (options.after !== undefined)
+    query = query.where('tokens.id', '>', sql<number>`${options.after}::bigint`);
   return query.execute();
 }
 
