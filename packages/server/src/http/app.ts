@@ -14,6 +14,7 @@ import type { TypeBoxTypeProvider } from '@fastify/type-provider-typebox';
 import fastify, { LogController } from 'fastify';
 import type {
   FastifyBaseLogger,
+  FastifyContextConfig,
   FastifyInstance,
   FastifyRequest,
   FastifyServerOptions,
@@ -166,6 +167,8 @@ export async function makeApp(services: Services): Promise<App> {
   app.addHook('onRoute', (route) => {
     if (route.url.startsWith(routes.docs)) route.config = { ...route.config, public: true };
     if (route.config?.public === true) route.schema = { ...route.schema, security: [] };
+    const access = { 'x-access': whoMay(route.config ?? {}) };
+    route.schema = { ...route.schema, ...access };
   });
   await app.register(fastifySwagger, {
     openapi: {
@@ -215,6 +218,12 @@ function mustBeAllowed({ principal, method, routeOptions: { config } }: FastifyR
       { cure: `Make a token with the scope ${needed}.` },
     );
   }
+}
+
+/** For the description: who may use a route. */
+function whoMay({ public: isPublic, admin }: FastifyContextConfig): string {
+  if (isPublic === true) return 'everybody';
+  return admin === true ? 'administrators' : 'accounts';
 }
 
 /** A body that does not come to its end in time takes its connection with it. */
