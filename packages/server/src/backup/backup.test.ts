@@ -7,6 +7,7 @@ import type { Problem, Restored, SshAccess } from '@berth/contract';
 import { pathOf, routes } from '@berth/contract';
 import { sql } from 'kysely';
 import { databases } from '../../../../test/harness/databases.ts';
+import { migrate } from '../database/migrate.ts';
 import { sshAccess } from '../environments/environments.ts';
 import { makeApp } from '../http/app.ts';
 import type { App, Services } from '../http/app.ts';
@@ -258,6 +259,56 @@ for (const [index, on] of databases.entries()) {
       }
     });
 
+    test('of the version before is restored and brought up to date', async () => {
+      const berth = await openBerth(target);
+      try {
+        const alice = await source.plane.account('before');
+        const { env_id: id } = await source.plane.create(
+          { name: 'old' },
+          source.plane.services,
+          alice.principal,
+        );
+        const file = await takeBackup(source);
+        const tables = new Map<string, string[]>();
+        const { rows } = await sql<{ table: string; columns: string[] }>`
+          select table_name as table, json_agg(column_name) as columns from information_schema.columns
+          where table_schema = current_schema() group by 1`.execute(source.plane.database);
+        for (const { table, columns } of rows)
+          tables.set(
+            table,
+            columns.filter((column) => !added(table, column)),
+          );
+        let table = '';
+        const old = forge(file, ([head = '', ...lines]) => [
+          JSON.stringify({ ...(JSON.parse(head) as object), migrations: ['001-first-line'] }),
+          ...lines.flatMap((line) => {
+            table = /^\{"table":"(.*)"\}$/.exec(line)?.[1] ?? table;
+            if (newTables.has(table)) return [];
+            if (!line.startsWith('{"row":')) return [line];
+            const { row } = JSON.parse(line) as { row: Record<string, unknown> };
+            const kept = Object.entries(row).filter(([column]) => tables.get(table)?.includes(column));
+            return [JSON.stringify({ row: Object.fromEntries(kept) })];
+          }),
+        ]);
+        const answer = await putBack(berth, old);
+        assert.equal(answer.statusCode, 200, answer.body);
+        const row = await berth.plane.database
+          .selectFrom('environments')
+          .select(['storage_id', 'env_var_names'])
+          .where('id', '=', id)
+          .executeTakeFirstOrThrow();
+        assert.deepEqual(row, { storage_id: id, env_var_names: [] });
+        assert.deepEqual(await migrate(berth.plane.database), []);
+        const { services, admin } = source.plane;
+        assert.deepEqual(
+          (await sshAccess(berth.plane.services, berth.plane.admin, id)).ssh_password,
+          (await sshAccess(services, admin, id)).ssh_password,
+        );
+      } finally {
+        await closeBerth(berth);
+      }
+    });
+
     test('whose key ring is another is refused', async () => {
       const berth = await openBerth(target);
       try {
@@ -295,6 +346,17 @@ for (const [index, on] of databases.entries()) {
       assert.equal(json.statusCode, 415, json.body);
     });
   });
+}
+
+/** What the migration 002 made. */
+const newTables = new Set(['quotas', 'device_logins', 'datasets', 'repeatable_requests', 'audit']);
+const firstColumns = readFileSync(new URL('../database/testing/001-first-line.sql', import.meta.url), 'utf8');
+
+/** Whether the column is not yet in the tables of the first migration. */
+function added(table: string, column: string): boolean {
+  const [, columns = ''] =
+    new RegExp(`CREATE TABLE public\\.${table} \\(([^;]*)\\);`).exec(firstColumns) ?? [];
+  return !new RegExp(`^ {4}${column} `, 'm').test(columns);
 }
 
 function ringOf({ plane }: Berth): string {

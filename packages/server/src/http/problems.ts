@@ -118,7 +118,7 @@ function fromDatabase(error: unknown): BerthError | undefined {
   const { code = '', message = '' } = error as { code?: string; message?: string };
   if (code === characterNotInRepertoire)
     return new BerthError('bad_request', 'The request holds a zero character (U+0000).', { cause: error });
-  if (/^40/.test(code))
+  if (code.startsWith('40'))
     return new BerthError('unavailable', 'Another request was in the way.', { cause: error });
   if (!/^(08|53|57P)/.test(code) && !lostDatabase.test(`${code} ${message}`)) return undefined;
   return new BerthError('unavailable', 'The database does not answer.', { cause: error });
