@@ -1,11 +1,14 @@
 /**
  * Writes the pages that are made from the program itself: settings.md from the table of settings, errors.md from the
- * catalogue of errors, api.md from the API's own description. `npm run docs`; a test fails while they differ.
+ * catalogue of errors, api.md from the API's own description, command.md from what the command says of itself.
+ * `npm run docs`; a test fails while they differ.
  */
-import { writeFileSync } from 'node:fs';
+import { globSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { errorCatalogue } from '@berth/contract';
+import { Command } from 'commander';
 import { format, resolveConfig } from 'prettier';
+import { exitCodesHelp } from '../packages/cli/src/failure.ts';
 import { makeApp } from '../packages/server/src/http/app.ts';
 import { settingsTable } from '../packages/server/src/settings.ts';
 import { ControlPlane } from '../packages/server/src/testing/control-plane.ts';
@@ -34,6 +37,7 @@ export async function generatedPages(): Promise<Record<string, string>> {
     'settings.md': settingsPage(),
     'errors.md': errorsPage(),
     'api.md': await apiPage(),
+    'command.md': await commandPage(),
   };
   for (const [name, text] of Object.entries(pages)) {
     const filepath = join(folder, name);
@@ -159,6 +163,63 @@ function takes({ requestBody, parameters = [] }: Operation, schemas: Record<stri
   return [fields.join(', '), query.length > 0 ? `? ${query.join(', ')}` : '']
     .filter((each) => each !== '')
     .join(' ');
+}
+
+/** Each module of commands adds its own to a program. */
+async function commandPage(): Promise<string> {
+  const program = new Command('berth').enablePositionalOptions();
+  const modules = globSync('../packages/cli/src/commands/*.ts', { cwd: folder }).toSorted();
+  for (const file of modules.filter((each) => !each.endsWith('.test.ts'))) {
+    const module = (await import(join(folder, file))) as Record<string, unknown>;
+    for (const [name, add] of Object.entries(module)) {
+      if (/^add\w*Commands?$/.test(name)) (add as (to: Command) => void)(program);
+    }
+  }
+  const commands = leavesOf(program).toSorted(([one], [other]) => one.localeCompare(other));
+  return `${madeBy}
+
+# The command
+
+\`npx berth COMMAND --help\` says the same of one command. Every command takes \`--data-dir <folder>\` (the data folder of
+the Berth that is asked; default: \`BERTH_DATA_DIR\`, else the XDG data folder) besides the options below.
+
+\`\`\`
+${exitCodesHelp}
+\`\`\`
+
+${commands.map(([name, command]) => commandSection(name, command)).join('\n\n')}
+`;
+}
+
+function leavesOf(command: Command, name = ''): [string, Command][] {
+  if (command.commands.length === 0) return [[name, command]];
+  return command.commands.flatMap((each) => leavesOf(each, `${name} ${each.name()}`.trim()));
+}
+
+function commandSection(name: string, command: Command): string {
+  const options = command.options.filter(({ long, hidden }) => long !== '--data-dir' && !hidden);
+  const given = command.registeredArguments.map(
+    (each) => [`\`${each.name()}\``, each.description] satisfies string[],
+  );
+  const rows = [
+    ...given,
+    ...options.map(({ flags, description, argChoices, defaultValue }) => [
+      `\`${flags}\``,
+      [
+        description,
+        argChoices === undefined ? '' : `(${argChoices.join(', ')})`,
+        defaultValue === undefined ? '' : `(default: ${String(defaultValue)})`,
+      ]
+        .filter((each) => each !== '')
+        .join(' '),
+    ]),
+  ];
+  const words = command.registeredArguments.map((each) => {
+    const shown = `${each.name()}${each.variadic ? '...' : ''}`;
+    return each.required ? `<${shown}>` : `[${shown}]`;
+  });
+  const call = ['berth', name, ...words].join(' ');
+  return `## ${call.replaceAll('<', '\\<')}\n\n${command.description()}.\n\n${table(['', ''], rows)}`;
 }
 
 if (import.meta.main) {
