@@ -1,6 +1,6 @@
 /** A Berth that is moved: backed up while it works, restored into another folder, and at work there. */
 import assert from 'node:assert/strict';
-import { mkdtempSync, rmSync } from 'node:fs';
+import { copyFileSync, mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, before, describe, it } from 'node:test';
@@ -77,3 +77,38 @@ describe('a Berth that is moved', { skip: skipWithoutDocker }, () => {
     login.remove();
   });
 });
+
+describe(
+  'two servers on one database',
+  { skip: skipWithoutDocker || (!movesTo && 'needs PostgreSQL') },
+  () => {
+    let one: TestBerth;
+    let other: TestBerth;
+    before(async () => {
+      const databaseUrl = (await movesTo?.create()) ?? null;
+      one = await TestBerth.start({ databaseUrl, image: null });
+      other = await TestBerth.make({ databaseUrl, image: null });
+      copyFileSync(join(one.dataDir, 'secret.key'), join(other.dataDir, 'secret.key'));
+      assert.equal(await other.up(), true, other.log);
+    });
+    after(async () => {
+      await other?.remove();
+      await one?.remove();
+    });
+
+    it('both begin anew after a restore through one of them', async () => {
+      const folder = mkdtempSync(join(tmpdir(), 'berth-two-'));
+      const run = (...commandLine: string[]) =>
+        execute(process.execPath, [command, ...commandLine, '--data-dir', one.dataDir]);
+      const file = join(folder, 'backup');
+      assert.equal((await run('backup', file)).code, 0);
+      const restored = await run('restore', file, '--yes');
+      rmSync(folder, { recursive: true });
+      assert.equal(restored.code, 0, restored.stderr);
+      await one.ended();
+      await other.ended();
+      assert.equal(await one.up(), true, one.log);
+      assert.equal(await other.up(), true, other.log);
+    });
+  },
+);

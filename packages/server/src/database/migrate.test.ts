@@ -64,7 +64,7 @@ for (const on of databases) {
             own_port: 'auto',
             sudo: true,
             username: 'developer',
-            storage_id: 'demo-7f3k',
+            storage_id: environment,
             wanted: 'running',
             status: 'creating',
           })
