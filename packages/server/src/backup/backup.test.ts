@@ -7,6 +7,7 @@ import type { Problem, Restored, SshAccess } from '@berth/contract';
 import { pathOf, routes } from '@berth/contract';
 import { sql } from 'kysely';
 import { databases } from '../../../../test/harness/databases.ts';
+import { migrate } from '../database/migrate.ts';
 import { sshAccess } from '../environments/environments.ts';
 import { makeApp } from '../http/app.ts';
 import type { App, Services } from '../http/app.ts';
@@ -106,10 +107,94 @@ for (const [index, on] of databases.entries()) {
 
   describe(`a backup on ${on.name}, restored on ${target.name}`, { skip: on.skip }, () => {
     let source: Berth;
+    /** Empty until the first restore; then with the accounts of the source. */
+    let berth: Berth;
     before(async () => {
       source = await openBerth(on);
+      berth = await openBerth(target);
     });
-    after(() => closeBerth(source));
+    after(async () => {
+      await closeBerth(berth);
+      await closeBerth(source);
+    });
+
+    test('that is not whole is refused with a sentence, and nothing changes', async () => {
+      const file = await takeBackup(source);
+      const was = await everything(berth);
+      const refuse = async (damaged: Buffer, what: string, said = /./) => {
+        const answer = await putBack(berth, damaged);
+        assert.equal(answer.statusCode, 422, `${what}: ${answer.body}`);
+        const { code, detail } = answer.json<Problem>();
+        assert.equal(code, 'bad_backup', what);
+        assert.match(detail, said, what);
+        assert.match(detail, /^The .*\.$/, what);
+      };
+      for (let part = 0; part < 50; part += 1) {
+        await refuse(file.subarray(0, Math.floor((file.length * part) / 50)), `${part}/50 of it`);
+      }
+      const places = [
+        ...Array(12).keys(),
+        ...Array.from({ length: 50 }, (_, part) => 12 + Math.floor(((file.length - 13) * part) / 49)),
+      ];
+      for (const place of places) {
+        const flipped = Buffer.from(file);
+        flipped.writeUInt8(flipped.readUInt8(place) ^ 0xff, place);
+        await refuse(flipped, `byte ${place} of ${file.length}`);
+      }
+      await refuse(Buffer.from('{"berth_backup": 1}'), 'no gzip', /it is not a gzip file/);
+      await refuse(Buffer.concat([file, Buffer.from('x')]), 'a byte more', /is cut off|something follows/);
+      await refuse(Buffer.concat([file, file]), 'twice', /comes after its end/);
+      const head = (line: string, change: object) =>
+        JSON.stringify({ ...(JSON.parse(line) as object), ...change });
+      const first = (change: object) =>
+        forge(file, ([line = '', ...lines]) => [head(line, change), ...lines]);
+      await refuse(
+        first({ berth_backup: 2 }),
+        'another format',
+        /the format 2; this Berth reads the format 1/,
+      );
+      await refuse(first({ berth_backup: undefined }), 'something else', /its first line is another/);
+      await refuse(
+        first({ migrations: ['001-first-line', '999-future'] }),
+        'newer',
+        /made by a newer Berth .*999-future/,
+      );
+      await refuse(first({ migrations: ['002-people-and-catalogues'] }), 'no state', /never was/);
+      await refuse(
+        forge(file, (lines) => lines.filter((line) => !line.startsWith('{"row":'))),
+        'without rows',
+        /holds no installation/,
+      );
+      await refuse(
+        forge(
+          file,
+          (lines) => lines.slice(0, -1),
+          (end) => end,
+        ),
+        'a row less',
+        /what it holds is not what was written/,
+      );
+      await refuse(
+        forge(file, (lines) => [...lines, '{"table":"pg_class"}', '{"row":{"relname":"x"}}']),
+        "the database's own table",
+        /a table pg_class, which there is not/,
+      );
+      assert.equal(await everything(berth), was);
+      assert.equal(berth.restarts(), 0);
+    });
+
+    test('whose key ring is another is refused', async () => {
+      const file = await takeBackup(source);
+      const own = readFileSync(`${berth.plane.folder}/secret.key`, 'utf8').trim();
+      const forged = forge(file, ([head = '', , ...rest]) => [
+        head,
+        JSON.stringify({ key_ring: own }),
+        ...rest,
+      ]);
+      const answer = await putBack(berth, forged);
+      assert.equal(answer.statusCode, 422, answer.body);
+      assert.match(answer.json<Problem>().detail, /key ring does not open its secrets/);
+    });
 
     test('taken under a stream of creations has everything that was answered before, and opens it', async () => {
       const { plane } = source;
@@ -127,153 +212,98 @@ for (const [index, on] of databases.entries()) {
       const file = await takeBackup(source);
       await stream;
 
-      const berth = await openBerth(target);
-      try {
-        const answer = await putBack(berth, file);
-        assert.equal(answer.statusCode, 200, answer.body);
-        const restored = answer.json<Restored>();
-        assert.equal(restored.installation_id, plane.installation.id);
-        assert.ok((restored.rows['environments'] ?? 0) >= before.length);
-        assert.equal(berth.restarts(), 1, 'it starts again');
-        for (const id of before) {
-          const was = await sshAccess(plane.services, plane.admin, id);
-          const is = await sshAccess(berth.plane.services, berth.plane.admin, id);
-          assert.deepEqual(is, was);
-        }
-        const shown = await berth.app.inject({
-          method: 'GET',
-          url: pathOf(routes.environmentSsh, { id: before[0] ?? '' }),
-          headers: bearer(alice),
-        });
-        assert.equal(shown.statusCode, 200, "the people's tokens are those of the backup");
-        assert.match(shown.json<SshAccess>().ssh_password, /^.{16}$/);
-        const next = await berth.plane.create({ name: 'after' }, berth.plane.services, berth.plane.admin);
-        assert.ok(!before.includes(next.env_id), 'ids and sequences go on');
-        const acts = await berth.plane.database.selectFrom('audit').select(['action', 'target']).execute();
-        assert.ok(
-          acts.some(({ action, target: of }) => action === 'backup.restore' && of === plane.installation.id),
-        );
-      } finally {
-        await closeBerth(berth);
+      const answer = await putBack(berth, file);
+      assert.equal(answer.statusCode, 200, answer.body);
+      const restored = answer.json<Restored>();
+      assert.equal(restored.installation_id, plane.installation.id);
+      assert.ok((restored.rows['environments'] ?? 0) >= before.length);
+      assert.equal(berth.restarts(), 1, 'it starts again');
+      berth.chief = source.chief;
+      for (const id of before) {
+        const was = await sshAccess(plane.services, plane.admin, id);
+        const is = await sshAccess(berth.plane.services, berth.plane.admin, id);
+        assert.deepEqual(is, was);
       }
+      const shown = await berth.app.inject({
+        method: 'GET',
+        url: pathOf(routes.environmentSsh, { id: before[0] ?? '' }),
+        headers: bearer(alice),
+      });
+      assert.equal(shown.statusCode, 200, "the people's tokens are those of the backup");
+      assert.match(shown.json<SshAccess>().ssh_password, /^.{16}$/);
+      const next = await berth.plane.create({ name: 'after' }, berth.plane.services, berth.plane.admin);
+      assert.ok(!before.includes(next.env_id), 'ids and sequences go on');
+      const acts = await berth.plane.database.selectFrom('audit').select(['action', 'target']).execute();
+      assert.ok(
+        acts.some(({ action, target: of }) => action === 'backup.restore' && of === plane.installation.id),
+      );
     });
 
     test('that is restored where there are environments needs a word', async () => {
       const file = await takeBackup(source);
-      const berth = await openBerth(target);
-      try {
-        await berth.plane.create({ name: 'in the way' });
-        const was = await everything(berth);
-        const refused = await putBack(berth, file);
-        assert.equal(refused.statusCode, 409, refused.body);
-        assert.equal(refused.json<Problem>().code, 'in_use');
-        assert.match(refused.json<Problem>().detail, /^There is 1 environment here/);
-        assert.equal(await everything(berth), was);
-        assert.equal(berth.restarts(), 0);
-        assert.equal((await putBack(berth, file, '?replace=true')).statusCode, 200);
-        const names = await berth.plane.database.selectFrom('environments').select('name').execute();
-        assert.ok(!names.some(({ name }) => name === 'in the way'));
-        const leases = await berth.plane.database
-          .selectFrom('environments')
-          .select('lease_owner')
-          .distinct()
-          .where('status', '<>', 'deleted')
-          .execute();
-        assert.deepEqual(leases, [{ lease_owner: berth.plane.services.folder.serverId }]);
-      } finally {
-        await closeBerth(berth);
-      }
-    });
-
-    test('that is not whole is refused with a sentence, and nothing changes', async () => {
-      const file = await takeBackup(source);
-      const berth = await openBerth(target);
+      await berth.plane.create({ name: 'in the way' });
       const was = await everything(berth);
-      const refuse = async (damaged: Buffer, what: string, said = /./) => {
-        const answer = await putBack(berth, damaged);
-        assert.equal(answer.statusCode, 422, `${what}: ${answer.body}`);
-        const { code, detail } = answer.json<Problem>();
-        assert.equal(code, 'bad_backup', what);
-        assert.match(detail, said, what);
-        assert.match(detail, /^The .*\.$/, what);
-      };
-      try {
-        for (let part = 0; part < 50; part += 1) {
-          await refuse(file.subarray(0, Math.floor((file.length * part) / 50)), `${part}/50 of it`);
-        }
-        const places = [
-          ...Array(12).keys(),
-          ...Array.from({ length: 50 }, (_, part) => 12 + Math.floor(((file.length - 13) * part) / 49)),
-        ];
-        for (const place of places) {
-          const flipped = Buffer.from(file);
-          flipped.writeUInt8(flipped.readUInt8(place) ^ 0xff, place);
-          await refuse(flipped, `byte ${place} of ${file.length}`);
-        }
-        await refuse(Buffer.from('{"berth_backup": 1}'), 'no gzip', /it is not a gzip file/);
-        await refuse(Buffer.concat([file, Buffer.from('x')]), 'a byte more', /is cut off|something follows/);
-        await refuse(Buffer.concat([file, file]), 'twice', /comes after its end/);
-        const head = (line: string, change: object) =>
-          JSON.stringify({ ...(JSON.parse(line) as object), ...change });
-        const first = (change: object) =>
-          forge(file, ([line = '', ...lines]) => [head(line, change), ...lines]);
-        await refuse(
-          first({ berth_backup: 2 }),
-          'another format',
-          /the format 2; this Berth reads the format 1/,
-        );
-        await refuse(first({ berth_backup: undefined }), 'something else', /its first line is another/);
-        await refuse(
-          first({ migrations: ['001-first-line', '999-future'] }),
-          'newer',
-          /made by a newer Berth .*999-future/,
-        );
-        await refuse(first({ migrations: ['002-people-and-catalogues'] }), 'no state', /never was/);
-        await refuse(
-          forge(file, (lines) => lines.filter((line) => !line.startsWith('{"row":'))),
-          'without rows',
-          /holds no installation/,
-        );
-        await refuse(
-          forge(
-            file,
-            (lines) => lines.slice(0, -1),
-            (end) => end,
-          ),
-          'a row less',
-          /what it holds is not what was written/,
-        );
-        await refuse(
-          forge(file, (lines) => [...lines, '{"table":"pg_class"}', '{"row":{"relname":"x"}}']),
-          "the database's own table",
-          /a table pg_class, which there is not/,
-        );
-        assert.equal(
-          await everything(berth),
-          was.replace(/^[^\n]+\n/, (own) => `${own}${ringOf(source)}`),
-        );
-        assert.equal(berth.restarts(), 0);
-      } finally {
-        await closeBerth(berth);
-      }
+      const refused = await putBack(berth, file);
+      assert.equal(refused.statusCode, 409, refused.body);
+      assert.equal(refused.json<Problem>().code, 'in_use');
+      assert.match(refused.json<Problem>().detail, /^There are \d+ environments here/);
+      assert.equal(await everything(berth), was);
+      assert.equal(berth.restarts(), 1, 'as after the first');
+      assert.equal((await putBack(berth, file, '?replace=true')).statusCode, 200);
+      const names = await berth.plane.database.selectFrom('environments').select('name').execute();
+      assert.ok(!names.some(({ name }) => name === 'in the way'));
+      const leases = await berth.plane.database
+        .selectFrom('environments')
+        .select('lease_owner')
+        .distinct()
+        .where('status', '<>', 'deleted')
+        .execute();
+      assert.deepEqual(leases, [{ lease_owner: berth.plane.services.folder.serverId }]);
     });
 
-    test('whose key ring is another is refused', async () => {
-      const berth = await openBerth(target);
-      try {
-        const file = await takeBackup(source);
-        const own = readFileSync(`${berth.plane.folder}/secret.key`, 'utf8').trim();
-        const forged = forge(file, ([head = '', , ...rest]) => [
-          head,
-          JSON.stringify({ key_ring: own }),
-          ...rest,
-        ]);
-        const answer = await putBack(berth, forged);
-        assert.equal(answer.statusCode, 422, answer.body);
-        assert.match(answer.json<Problem>().detail, /key ring does not open its secrets/);
-      } finally {
-        await closeBerth(berth);
-      }
+    test('of the version before is restored and brought up to date', async () => {
+      const alice = await source.plane.account('before');
+      const { env_id: id } = await source.plane.create(
+        { name: 'old' },
+        source.plane.services,
+        alice.principal,
+      );
+      const file = await takeBackup(source);
+      const tables = new Map<string, string[]>();
+      const { rows } = await sql<{ table: string; columns: string[] }>`
+        select table_name as table, json_agg(column_name) as columns from information_schema.columns
+        where table_schema = current_schema() group by 1`.execute(source.plane.database);
+      for (const { table, columns } of rows)
+        tables.set(
+          table,
+          columns.filter((column) => !added(table, column)),
+        );
+      let table = '';
+      const old = forge(file, ([head = '', ...lines]) => [
+        JSON.stringify({ ...(JSON.parse(head) as object), migrations: ['001-first-line'] }),
+        ...lines.flatMap((line) => {
+          table = /^\{"table":"(.*)"\}$/.exec(line)?.[1] ?? table;
+          if (newTables.has(table)) return [];
+          if (!line.startsWith('{"row":')) return [line];
+          const { row } = JSON.parse(line) as { row: Record<string, unknown> };
+          const kept = Object.entries(row).filter(([column]) => tables.get(table)?.includes(column));
+          return [JSON.stringify({ row: Object.fromEntries(kept) })];
+        }),
+      ]);
+      const answer = await putBack(berth, old, '?replace=true');
+      assert.equal(answer.statusCode, 200, answer.body);
+      const row = await berth.plane.database
+        .selectFrom('environments')
+        .select(['storage_id', 'env_var_names'])
+        .where('id', '=', id)
+        .executeTakeFirstOrThrow();
+      assert.deepEqual(row, { storage_id: id, env_var_names: [] });
+      assert.deepEqual(await migrate(berth.plane.database), []);
+      const { services, admin } = source.plane;
+      assert.deepEqual(
+        (await sshAccess(berth.plane.services, berth.plane.admin, id)).ssh_password,
+        (await sshAccess(services, admin, id)).ssh_password,
+      );
     });
 
     test('is for administrators only, and takes nothing but a backup', async () => {
@@ -297,6 +327,13 @@ for (const [index, on] of databases.entries()) {
   });
 }
 
-function ringOf({ plane }: Berth): string {
-  return readFileSync(`${plane.folder}/secret.key`, 'utf8');
+/** What the migration 002 made. */
+const newTables = new Set(['quotas', 'device_logins', 'datasets', 'repeatable_requests', 'audit']);
+const firstColumns = readFileSync(new URL('../database/testing/001-first-line.sql', import.meta.url), 'utf8');
+
+/** Whether the column is not yet in the tables of the first migration. */
+function added(table: string, column: string): boolean {
+  const [, columns = ''] =
+    new RegExp(`CREATE TABLE public\\.${table} \\(([^;]*)\\);`).exec(firstColumns) ?? [];
+  return !new RegExp(`^ {4}${column} `, 'm').test(columns);
 }

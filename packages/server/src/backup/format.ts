@@ -38,6 +38,7 @@ export type Part =
 
 /** RFC 1952, 2.3: deflate, no flags, no time, no remark on the compression, unknown system. */
 const gzipHeader = Buffer.from('1f8b08000000000000ff', 'hex');
+const writeAtOnceCharacters = 64 * 1024;
 const readAtOnceBytes = 64 * 1024;
 const longestLineBytes = 64 * 1024 * 1024;
 const rowStart = '{"row":';
@@ -48,13 +49,18 @@ export async function writeBackup(file: FileHandle, parts: AsyncIterable<Part>):
   const counts: RowCounts = {};
   const hash = createHash('sha256');
   async function* lines() {
+    let waiting = '';
     for await (const part of parts) {
       if (part.kind === 'table') counts[part.table] = 0;
       if (part.kind === 'row') counts[part.table] = (counts[part.table] ?? 0) + 1;
-      const line = `${lineOf(part)}\n`;
-      hash.update(line);
-      yield line;
+      waiting += `${lineOf(part)}\n`;
+      if (waiting.length < writeAtOnceCharacters) continue;
+      hash.update(waiting);
+      yield waiting;
+      waiting = '';
     }
+    hash.update(waiting);
+    yield waiting;
     yield `${JSON.stringify({ end: { rows: counts, sha256: hash.digest('hex') } })}\n`;
   }
   let isFirst = true;

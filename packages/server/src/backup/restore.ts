@@ -16,10 +16,18 @@ import { notify } from '../database/database.ts';
 import type { Session } from '../database/database.ts';
 import { knownMigrations, runMigrations } from '../database/migrate.ts';
 import type { Services } from '../http/app.ts';
+import { linesOpen } from '../secrets/key-ring.ts';
 import { authorityPurpose } from '../secrets/sealed-columns.ts';
 import { readBackup, writeAll } from './format.ts';
 import type { BackupHeader, RowCounts } from './format.ts';
-import { countEnvironments, dropTables, insertJson, leaseAll, setSequences, tableExists } from './tables.ts';
+import {
+  backedUpTables,
+  countEnvironments,
+  dropTables,
+  insertJson,
+  leaseAll,
+  setSequences,
+} from './tables.ts';
 
 const rowsAtOnce = 200;
 const mostTries = 5;
@@ -64,16 +72,42 @@ async function check(file: FileHandle): Promise<Checked> {
   let header: BackupHeader | undefined;
   let keyRing: string | undefined;
   let rows: RowCounts | undefined;
+  let installation: string | undefined;
   for await (const part of readBackup(file)) {
     if (part.kind === 'header') {
       header = part.header;
       mustBeKnown(header);
     } else if (part.kind === 'key ring') keyRing = part.lines;
+    else if (part.kind === 'table') mustBeOurs(part.table);
+    else if (part.kind === 'row' && part.table === 'installation') installation = part.json;
     else if (part.kind === 'end') ({ rows } = part);
   }
   if (!header || keyRing === undefined || !rows)
     throw new BerthError('bad_backup', 'The backup is damaged: its beginning is missing.');
+  mustOpen(keyRing, installation);
   return { header, keyRing, rows };
+}
+
+function mustBeOurs(table: string): void {
+  if (!(backedUpTables as readonly string[]).includes(table))
+    throw new BerthError('bad_backup', `The backup holds a table ${table}, which there is not.`);
+}
+
+/** The key ring must be that of the secrets: the authority's key stands for all of them. */
+function mustOpen(keyRing: string, installation: string | undefined): void {
+  if (installation === undefined) throw new BerthError('bad_backup', 'The backup holds no installation.');
+  if (!linesOpen(keyRing, authorityKeyOf(installation), authorityPurpose))
+    throw new BerthError('bad_backup', "The backup's key ring does not open its secrets.");
+}
+
+function authorityKeyOf(installation: string): string {
+  try {
+    const { authority_key: sealed } = JSON.parse(installation) as { authority_key?: unknown };
+    if (typeof sealed === 'string') return sealed;
+  } catch {
+    // said below
+  }
+  throw new BerthError('bad_backup', 'The backup is damaged: its installation is not of its form.');
 }
 
 /** Migrations have an order, so a state of the tables that this program can make is a beginning of its list. */
@@ -117,7 +151,6 @@ async function putIn(
         const before = await adminsPasswordHash(transaction);
         await dropTables(transaction);
         await fill(transaction, file, checked.header.migrations);
-        await mustOpen(services, transaction);
         await leaseAll(transaction, folder.serverId);
         await audit(transaction, actor, {
           action: 'backup.restore',
@@ -157,27 +190,13 @@ async function fill(session: Session, file: FileHandle, migrations: string[]): P
       continue;
     }
     await flush();
-    if (part.kind !== 'table') continue;
-    ({ table } = part);
-    if (!(await tableExists(session, table)) || table === 'migrations')
-      throw new BerthError('bad_backup', `The backup holds a table ${table}, which there is not.`);
+    if (part.kind === 'table') ({ table } = part);
   }
   await setSequences(session);
   await runMigrations(
     session,
     knownMigrations.filter((name) => !migrations.includes(name)),
   );
-}
-
-/** @throws BerthError `bad_backup` when the backup's key ring is not that of its secrets */
-async function mustOpen({ keyRing }: Services, session: Session): Promise<void> {
-  const row = await session.selectFrom('installation').select('authority_key').executeTakeFirst();
-  if (!row) throw new BerthError('bad_backup', 'The backup holds no installation.');
-  try {
-    keyRing.open(row.authority_key, authorityPurpose);
-  } catch (error) {
-    throw new BerthError('bad_backup', "The backup's key ring does not open its secrets.", { cause: error });
-  }
 }
 
 async function adminsPasswordHash(session: Session): Promise<string | null | undefined> {

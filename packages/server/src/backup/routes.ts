@@ -59,7 +59,9 @@ export function backupRoutes(app: App, services: Services): void {
       async (request, reply) => {
         const { replace = false } = request.query;
         const restored = await restore(services, actorOf(request), request.body as Readable, { replace });
-        reply.raw.once('close', () => services.lifecycle.restart());
+        // Whoever asked hears of it first, unless it has gone.
+        if (reply.raw.destroyed) services.lifecycle.restart();
+        else reply.raw.once('close', () => services.lifecycle.restart());
         return restored;
       },
     );

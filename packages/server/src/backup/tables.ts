@@ -57,12 +57,6 @@ export async function dropTables(session: Session): Promise<void> {
   await sql`delete from migrations`.execute(session);
 }
 
-export async function tableExists(session: Session, table: string): Promise<boolean> {
-  const { rows } = await sql`select from pg_tables
-    where schemaname = current_schema() and tablename = ${table}`.execute(session);
-  return rows.length > 0;
-}
-
 /** Ids go on after the greatest there is. */
 export async function setSequences(session: Session): Promise<void> {
   const { rows } = await sql<{ table_name: string; column_name: string }>`

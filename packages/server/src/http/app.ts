@@ -15,6 +15,7 @@ import type { TypeBoxTypeProvider } from '@fastify/type-provider-typebox';
 import fastify, { LogController } from 'fastify';
 import type {
   FastifyBaseLogger,
+  FastifyContextConfig,
   FastifyInstance,
   FastifyReply,
   FastifyRequest,
@@ -199,7 +200,12 @@ export async function makeApp(services: Services): Promise<App> {
     if (route.url.startsWith(routes.docs)) route.config = { ...route.config, public: true };
     if (route.config?.public === true) route.schema = { ...route.schema, security: [] };
     const response = (route.schema?.response ?? {}) as Record<string, unknown>;
-    route.schema = { ...route.schema, response: { '4xx': problemAnswer, '5xx': problemAnswer, ...response } };
+    const access = { 'x-access': whoMay(route.config ?? {}) };
+    route.schema = {
+      ...route.schema,
+      ...access,
+      response: { '4xx': problemAnswer, '5xx': problemAnswer, ...response },
+    };
   });
   await app.register(fastifySwagger, {
     openapi: {
@@ -283,6 +289,12 @@ function mustBeAllowed({ principal, method, routeOptions: { config } }: FastifyR
       { cure: `Make a token with the scope ${needed}.` },
     );
   }
+}
+
+/** For the description: who may use a route. */
+function whoMay({ public: isPublic, admin }: FastifyContextConfig): string {
+  if (isPublic === true) return 'everybody';
+  return admin === true ? 'administrators' : 'accounts';
 }
 
 /** A body that does not come to its end in time takes its connection with it. */

@@ -119,7 +119,7 @@ const lostDatabase =
 /** SQLSTATE class 08: connection; 40: rolled back for the sake of another transaction; 57P: the server is going down; 53: out of resources. */
 function fromDatabase(error: unknown): BerthError | undefined {
   const { code = '', message = '' } = error as { code?: string; message?: string };
-  if (/^40/.test(code))
+  if (code.startsWith('40'))
     return new BerthError('unavailable', 'Another request was in the way.', { cause: error });
   if (!/^(08|53|57P)/.test(code) && !lostDatabase.test(`${code} ${message}`)) return undefined;
   return new BerthError('unavailable', 'The database does not answer.', { cause: error });

@@ -95,30 +95,46 @@ export class KeyRing {
 
   /** @throws Error when the key is not in the ring, or the value was changed or sealed for another purpose */
   open(sealed: string, purpose: string): string {
-    const [id = '', encoded = ''] = sealed.split('.');
+    const id = idOf(sealed);
     if (!this.#keys.has(id)) this.#readAgain();
-    const key = this.#keys.get(id);
-    if (key === undefined) {
-      throw new Error(
-        `a secret was sealed with the key ${id}, which is not in secret.key; put that key back`,
-      );
-    }
-    const body = Buffer.from(encoded, 'base64url');
-    try {
-      const decipher = createDecipheriv('aes-256-gcm', key, body.subarray(0, nonceBytes), {
-        authTagLength: tagBytes,
-      });
-      decipher.setAAD(Buffer.from(purpose));
-      decipher.setAuthTag(body.subarray(-tagBytes));
-      return (
-        decipher.update(body.subarray(nonceBytes, -tagBytes), undefined, 'utf8') + decipher.final('utf8')
-      );
-    } catch (error) {
-      throw new Error(
-        `the sealed secret for ${purpose} does not open: it was changed, or belongs elsewhere`,
-        { cause: error },
-      );
-    }
+    return unseal(this.#keys, sealed, purpose);
+  }
+}
+
+/** Whether a key ring of which only the lines are at hand opens a value. */
+export function linesOpen(lines: string, sealed: string, purpose: string): boolean {
+  try {
+    unseal(parseKeys(lines, 'the key ring'), sealed, purpose);
+    return true;
+  } catch {
+    return false;
+  }
+}
+
+function idOf(sealed: string): string {
+  return sealed.split('.')[0] ?? '';
+}
+
+/** @throws Error when the key is not in the ring, or the value was changed or sealed for another purpose */
+function unseal(keys: Keys, sealed: string, purpose: string): string {
+  const key = keys.get(idOf(sealed));
+  if (key === undefined) {
+    throw new Error(
+      `a secret was sealed with the key ${idOf(sealed)}, which is not in secret.key; put that key back`,
+    );
+  }
+  const body = Buffer.from(sealed.split('.')[1] ?? '', 'base64url');
+  try {
+    const decipher = createDecipheriv('aes-256-gcm', key, body.subarray(0, nonceBytes), {
+      authTagLength: tagBytes,
+    });
+    decipher.setAAD(Buffer.from(purpose));
+    decipher.setAuthTag(body.subarray(-tagBytes));
+    return decipher.update(body.subarray(nonceBytes, -tagBytes), undefined, 'utf8') + decipher.final('utf8');
+  } catch (error) {
+    throw new Error(`the sealed secret for ${purpose} does not open: it was changed, or belongs elsewhere`, {
+      cause: error,
+    });
   }
 }
 
