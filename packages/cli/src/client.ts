@@ -16,7 +16,7 @@ import { CommandFailure, exitCodeOf, exitCodes, failureOf, usageFailure } from '
 import { socketIn } from './place.ts';
 import type { Place } from './place.ts';
 
-const answerTimeoutMs = 30_000;
+const usualAnswerTimeoutMs = 30_000;
 /** The longest page that a list has. */
 const pageLength = 1000;
 /** Between a connection that broke and the second try. */
@@ -47,7 +47,7 @@ interface Sending {
   body?: unknown;
   headers?: OutgoingHttpHeaders;
   signal?: AbortSignal;
-  /** How long the answer may take to begin. */
+  /** Until the answer begins; 0: as long as it likes. */
   answerTimeoutMs?: number;
   /** Not sent again when the connection breaks. */
   once?: true;
@@ -84,10 +84,14 @@ export class Client {
 
   static of(place: Place): Client {
     if ('folder' in place) return Client.onThisMachine(place.folder);
-    return Client.at(
-      place.url,
-      place.token,
-      place.profile === undefined ? 'BERTH_URL' : `The URL of the profile ${place.profile}`,
+    const { url, token, profile } = place;
+    if (profile === undefined) return Client.at(url, token);
+    if (token !== undefined) return Client.at(url, token, `The URL of the profile ${profile}`);
+    throw new CommandFailure(
+      exitCodes.notAllowed,
+      'signed_out',
+      `The profile ${profile} is signed out of ${url}`,
+      `Sign in with "berth login --profile ${profile}", or ask this machine's Berth: berth profiles use local`,
     );
   }
 
@@ -227,10 +231,10 @@ export class Client {
       ...(socketPath === undefined ? {} : { socketPath }),
       ...(sending.signal ? { signal: sending.signal } : {}),
     };
-    const timeoutMs = sending.answerTimeoutMs ?? answerTimeoutMs;
+    const timeoutMs = sending.answerTimeoutMs ?? usualAnswerTimeoutMs;
     return new Promise<IncomingMessage>((resolve, reject) => {
       const request = (url.protocol === 'https:' ? httpsRequest : httpRequest)(url, options, (response) => {
-        request.setTimeout(sending.idleTimeoutMs ?? answerTimeoutMs);
+        request.setTimeout(sending.idleTimeoutMs ?? usualAnswerTimeoutMs);
         resolve(response);
       });
       request.setTimeout(timeoutMs, () =>

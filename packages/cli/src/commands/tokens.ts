@@ -62,7 +62,7 @@ async function list(options: ListOptions & { account?: string; kind?: TokenKind 
     limit,
     columns: {
       ID: ({ id }) => String(id),
-      NAME: ({ name, current }) => (current ? `${name} (this one)` : name),
+      NAME: ({ name, current }) => `${name}${current ? ' (this one)' : ''}`.trimStart() || '-',
       ACCOUNT: ({ account }) => account,
       KIND: ({ kind }) => kind,
       SCOPES: ({ scopes }) => scopes.join(','),
