@@ -211,6 +211,7 @@ export class Client {
   }
 
   async #request(path: string, sending: Sending): Promise<IncomingMessage> {
+    refuseDots(path);
     const { base, socketPath, token } = this.#target;
     const url = new URL(base.href.replace(/\/$/, '') + path);
     for (const [name, value] of Object.entries(sending.query ?? {})) {
@@ -322,4 +323,14 @@ function wasLost(error: unknown): boolean {
 function oauthError(document: unknown): string | undefined {
   const { error } = (document ?? {}) as { error?: unknown };
   return typeof error === 'string' && /^[a-z_]{1,64}$/.test(error) ? error : undefined;
+}
+
+/**
+ * A name of dots would lead to another path, since no escape keeps it from being taken as one.
+ *
+ * @throws CommandFailure
+ */
+function refuseDots(path: string): void {
+  const dots = path.split('/').find((each) => each === '.' || each === '..');
+  if (dots !== undefined) throw usageFailure(`${dots} is no name`, 'Name a thing that its list shows.');
 }
