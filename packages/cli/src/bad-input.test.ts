@@ -1,8 +1,12 @@
 /** Wrong usage: nothing is asked of the server, the exit code is 2, and one line names what is wrong and the cure. */
 import assert from 'node:assert/strict';
+import { spawnSync } from 'node:child_process';
 import { test } from 'node:test';
+import { fileURLToPath } from 'node:url';
 import { fullServer } from './testing/full-server.ts';
-import { berth } from './testing/run.ts';
+import { berth, runProgram } from './testing/run.ts';
+
+const entry = fileURLToPath(new URL('../bin/berth.mjs', import.meta.url));
 
 const cases: [args: string[], said: RegExp][] = [
   [['create', 'a', '--cpu', 'NaN'], /--cpu .*NaN.*0\.1 to 1024/],
@@ -61,6 +65,7 @@ const cases: [args: string[], said: RegExp][] = [
   [['completion', 'powershell'], /powershell.*bash, zsh, fish/],
   [['logs', 'demo', '--tail', '-1'], /--tail .*-1.*0 to 10000/],
   [['profiles', 'use'], /missing required argument/],
+  [['images', 'show', '..'], /\.\. is no name/],
   [['images', 'lst'], /unknown command 'lst' \(Did you mean list\?\).*berth images --help/],
 ];
 
@@ -101,6 +106,32 @@ test('nothing is removed where nobody can be asked and --yes is missing', async 
   assert.ok(server.asked.every(({ method }) => method === 'GET'));
 });
 
+test('on a terminal the name has to be typed, and another one removes nothing', async (t) => {
+  if (spawnSync('script', ['--version']).error !== undefined) {
+    t.skip('there is no script, which makes a terminal');
+    return;
+  }
+  await using server = await fullServer();
+  const typed = (answer: string) =>
+    runProgram(
+      'sh',
+      [
+        '-c',
+        `printf '%s\\n' "$1" | script -qec "'${process.execPath}' '${entry}' customers remove main" /dev/null`,
+        'sh',
+        answer,
+      ],
+      { ...process.env, BERTH_DATA_DIR: server.folder },
+    );
+  const wrong = await typed('maim');
+  assert.match(wrong.stdout, /This deletes the customer main \(1\)\. Type "main" to go on: /);
+  assert.match(wrong.stdout, /main was not deleted: that is not its name\./);
+  assert.ok(server.asked.every(({ method }) => method === 'GET'));
+  const right = await typed('main');
+  assert.match(right.stdout, /The customer main is removed\./);
+  assert.equal(server.asked.at(-1)?.method, 'DELETE');
+});
+
 /** What a hostile name could do in a path or a shell. */
 const names = [
   '../customers',
@@ -112,7 +143,6 @@ const names = [
   '\u202eexe',
   '日本',
   'a?b#c',
-  '..',
 ];
 
 test('a name is one segment of a path, whatever is in it', async (t) => {
