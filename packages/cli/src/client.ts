@@ -9,6 +9,7 @@ import { randomUUID } from 'node:crypto';
 import { Agent as HttpAgent, request as httpRequest } from 'node:http';
 import type { IncomingMessage, OutgoingHttpHeaders, RequestOptions } from 'node:http';
 import { Agent as HttpsAgent, request as httpsRequest } from 'node:https';
+import type { Readable } from 'node:stream';
 import { text } from 'node:stream/consumers';
 import { setTimeout as delay } from 'node:timers/promises';
 import type { Problem } from '@berth/contract';
@@ -53,6 +54,8 @@ interface Sending {
   once?: true;
   /** How long the answer may pause once it began; 0: as long as it likes. */
   idleTimeoutMs?: number;
+  /** A body that is sent as it is read, instead of JSON. */
+  source?: Readable;
 }
 
 export class Client {
@@ -156,6 +159,11 @@ export class Client {
     } while (cursor !== undefined && left > 0);
   }
 
+  /** Sends a body that may be large, to a route that may take long with it. */
+  upload<T>(path: string, sending: Pick<Sending, 'query' | 'headers' | 'source'>): Promise<T> {
+    return this.#exchange<T>(path, { method: 'POST', once: true, answerTimeoutMs: 0, ...sending });
+  }
+
   /** An answer that is read while it is being written. */
   stream(path: string, options: Omit<Sending, 'method' | 'body'>): Promise<IncomingMessage> {
     return this.#send(path, { method: 'GET', ...options });
@@ -242,7 +250,8 @@ export class Client {
         request.destroy(new Error(`no answer within ${timeoutMs / 1000} s`)),
       );
       request.on('error', reject);
-      request.end(body);
+      if (sending.source === undefined) request.end(body);
+      else sending.source.on('error', (error) => request.destroy(error)).pipe(request);
     }).catch((error: unknown) => {
       throw this.#unreachable(error);
     });
