@@ -17,7 +17,7 @@ import { CommandFailure, exitCodeOf, exitCodes, failureOf, usageFailure } from '
 import { socketIn } from './place.ts';
 import type { Place } from './place.ts';
 
-const answerTimeoutMs = 30_000;
+const usualAnswerTimeoutMs = 30_000;
 /** The longest page that a list has. */
 const pageLength = 1000;
 /** Between a connection that broke and the second try. */
@@ -48,7 +48,7 @@ interface Sending {
   body?: unknown;
   headers?: OutgoingHttpHeaders;
   signal?: AbortSignal;
-  /** How long the answer may take to begin; 0: as long as it likes. */
+  /** Until the answer begins; 0: as long as it likes. */
   answerTimeoutMs?: number;
   /** Not sent again when the connection breaks. */
   once?: true;
@@ -87,10 +87,14 @@ export class Client {
 
   static of(place: Place): Client {
     if ('folder' in place) return Client.onThisMachine(place.folder);
-    return Client.at(
-      place.url,
-      place.token,
-      place.profile === undefined ? 'BERTH_URL' : `The URL of the profile ${place.profile}`,
+    const { url, token, profile } = place;
+    if (profile === undefined) return Client.at(url, token);
+    if (token !== undefined) return Client.at(url, token, `The URL of the profile ${profile}`);
+    throw new CommandFailure(
+      exitCodes.notAllowed,
+      'signed_out',
+      `The profile ${profile} is signed out of ${url}`,
+      `Sign in with "berth login --profile ${profile}", or ask this machine's Berth: berth profiles use local`,
     );
   }
 
@@ -157,7 +161,7 @@ export class Client {
 
   /** Sends a body that may be large, to a route that may take long with it. */
   upload<T>(path: string, sending: Pick<Sending, 'query' | 'headers' | 'source'>): Promise<T> {
-    return this.#exchange<T>(path, { method: 'POST', answerTimeoutMs: 0, once: true, ...sending });
+    return this.#exchange<T>(path, { method: 'POST', once: true, answerTimeoutMs: 0, ...sending });
   }
 
   /** An answer that is read while it is being written. */
@@ -215,6 +219,7 @@ export class Client {
   }
 
   async #request(path: string, sending: Sending): Promise<IncomingMessage> {
+    refuseDots(path);
     const { base, socketPath, token } = this.#target;
     const url = new URL(base.href.replace(/\/$/, '') + path);
     for (const [name, value] of Object.entries(sending.query ?? {})) {
@@ -235,10 +240,10 @@ export class Client {
       ...(socketPath === undefined ? {} : { socketPath }),
       ...(sending.signal ? { signal: sending.signal } : {}),
     };
-    const timeoutMs = sending.answerTimeoutMs ?? answerTimeoutMs;
+    const timeoutMs = sending.answerTimeoutMs ?? usualAnswerTimeoutMs;
     return new Promise<IncomingMessage>((resolve, reject) => {
       const request = (url.protocol === 'https:' ? httpsRequest : httpRequest)(url, options, (response) => {
-        request.setTimeout(sending.idleTimeoutMs ?? answerTimeoutMs);
+        request.setTimeout(sending.idleTimeoutMs ?? usualAnswerTimeoutMs);
         resolve(response);
       });
       request.setTimeout(timeoutMs, () =>
@@ -327,4 +332,14 @@ function wasLost(error: unknown): boolean {
 function oauthError(document: unknown): string | undefined {
   const { error } = (document ?? {}) as { error?: unknown };
   return typeof error === 'string' && /^[a-z_]{1,64}$/.test(error) ? error : undefined;
+}
+
+/**
+ * A name of dots would lead to another path, since no escape keeps it from being taken as one.
+ *
+ * @throws CommandFailure
+ */
+function refuseDots(path: string): void {
+  const dots = path.split('/').find((each) => each === '.' || each === '..');
+  if (dots !== undefined) throw usageFailure(`${dots} is no name`, 'Name a thing that its list shows.');
 }

@@ -64,7 +64,9 @@ test('a token from stdin is tried, kept in a closed file, used from then on, and
   assert.equal((await run(['logout'])).exitCode, 0);
   assert.deepEqual([server.asked.at(-1)?.method, server.asked.at(-1)?.path], ['DELETE', '/api/session']);
   assert.doesNotMatch(readFileSync(file, 'utf8'), /berth_good/);
-  assert.equal((await run(['whoami'])).exitCode, 5);
+  const out = await run(['whoami']);
+  assert.equal(out.exitCode, 5);
+  assert.match(out.stderr, /The profile work is signed out[^\n]+berth login --profile work/);
 });
 
 test('a token that does not get in is not kept', async () => {

@@ -109,15 +109,14 @@ export function relativeTime(timestamp: string | null, nowMs = Date.now()): stri
   const seconds = Math.floor((nowMs - Date.parse(timestamp)) / 1000);
   if (Number.isNaN(seconds)) return timestamp;
   if (Math.abs(seconds) < 5) return 'just now';
-  const span = roundSpan(Math.abs(seconds));
-  return seconds < 0 ? `in ${span}` : `${span} ago`;
+  return seconds < 0 ? `in ${span(-seconds, Math.round)}` : `${span(seconds, Math.floor)} ago`;
 }
 
-function roundSpan(seconds: number): string {
+function span(seconds: number, round: (units: number) => number): string {
   if (seconds < 60) return `${seconds} s`;
-  if (seconds < 3600) return `${Math.floor(seconds / 60)} min`;
-  if (seconds < 86_400) return `${Math.floor(seconds / 3600)} h`;
-  return `${Math.floor(seconds / 86_400)} d`;
+  if (seconds < 3600) return `${round(seconds / 60)} min`;
+  if (seconds < 86_400) return `${round(seconds / 3600)} h`;
+  return `${round(seconds / 86_400)} d`;
 }
 
 /** "0.4 s", "12 s", "3 min 20 s" */

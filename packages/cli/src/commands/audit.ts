@@ -72,8 +72,28 @@ async function list(options: AuditOptions): Promise<void> {
       ACCOUNT: ({ account }) => account ?? '-',
       FROM: ({ source }) => source ?? 'socket',
       TARGET: ({ target }) => target ?? '-',
-      DETAIL: ({ detail }) => (Object.keys(detail).length === 0 ? '' : jsonText(detail)),
+      DETAIL: ({ detail }) => detailText(detail),
     },
     none: 'Nothing like that was done.',
   });
+}
+
+/** "cpu none -> 2" for what changed, "role member" for the rest. */
+function detailText({ before, after, ...rest }: AuditRecord['detail']): string {
+  const old = fieldsOf(before);
+  const changes = Object.entries(fieldsOf(after))
+    .filter(([name, value]) => JSON.stringify(value) !== JSON.stringify(old[name]))
+    .map(([name, value]) => `${name} ${valueText(old[name])} -> ${valueText(value)}`);
+  return [...Object.entries(rest).map(([name, value]) => `${name} ${valueText(value)}`), ...changes].join(
+    ', ',
+  );
+}
+
+function fieldsOf(value: unknown): Record<string, unknown> {
+  return typeof value === 'object' && value !== null ? { ...value } : {};
+}
+
+function valueText(value: unknown): string {
+  if (value === null || value === undefined) return 'none';
+  return typeof value === 'string' ? value : jsonText(value);
 }

@@ -163,13 +163,7 @@ async function pollForToken(
     await delay(pauseMs, undefined, { signal });
     try {
       const { device_code } = device;
-      const answer = await client.postOnce<{ token?: string; access_token?: string }>(
-        routes.deviceToken,
-        { device_code },
-        signal,
-      );
-      const token = answer.token ?? answer.access_token;
-      if (token !== undefined) return token;
+      return (await client.postOnce<LoginToken>(routes.deviceToken, { device_code }, signal)).token;
     } catch (error) {
       const failure = error instanceof CommandFailure ? error : undefined;
       if (failure?.code === 'slow_down' || failure?.exitCode === exitCodes.tryLater) pauseMs += slowDownMs;

@@ -15,6 +15,7 @@ import type { Cell } from '../text.ts';
 import { gibibyteSize, wholeNumber } from '../units.ts';
 
 type LimitName = keyof Limits;
+type LimitOptions = Partial<Record<LimitName, number | 'none'>>;
 
 const units: Record<LimitName, string> = {
   environments: '',
@@ -54,9 +55,10 @@ export function addQuotaCommands(program: Command): void {
     .action((name: string, _: object, command: Command) => set(name, command.optsWithGlobals()));
 }
 
-function orNone(read: (value: string) => number): (value: string) => number | null {
+/** commander takes null for no value at all. */
+function orNone(read: (value: string) => number): (value: string) => number | 'none' {
   return (value) => {
-    if (value === 'none') return null;
+    if (value === 'none') return value;
     try {
       return read(value);
     } catch (error) {
@@ -127,9 +129,11 @@ function describe(quota: Quota): string {
   );
 }
 
-async function set(name: string, options: CommonOptions & SetLimits): Promise<void> {
+async function set(name: string, options: CommonOptions & LimitOptions): Promise<void> {
   const wanted: SetLimits = Object.fromEntries(
-    quotaLimits.flatMap((each) => (options[each] === undefined ? [] : [[each, options[each]]])),
+    quotaLimits.flatMap((each) =>
+      options[each] === undefined ? [] : [[each, options[each] === 'none' ? null : options[each]]],
+    ),
   );
   if (Object.keys(wanted).length === 0) throw nothingToSet('berth quotas set');
   const session = new Session(options);

@@ -18,7 +18,7 @@ const daysBounds = { minimum: 1, maximum: 3650 };
 
 interface AddOptions extends CommonOptions {
   scope?: Scope[];
-  expires?: number | null;
+  expires?: number | 'never';
   account?: string;
 }
 
@@ -43,8 +43,9 @@ export function addTokenCommands(program: Command): void {
     .action((name: string, _: object, command: Command) => remove(name, command.optsWithGlobals()));
 }
 
-function daysOrNever(value: string): number | null {
-  if (value === 'never') return null;
+/** commander takes null for no value at all. */
+function daysOrNever(value: string): number | 'never' {
+  if (value === 'never') return value;
   try {
     return wholeNumber(daysBounds)(value);
   } catch {
@@ -62,7 +63,7 @@ async function list(options: ListOptions & { account?: string; kind?: TokenKind 
     limit,
     columns: {
       ID: ({ id }) => String(id),
-      NAME: ({ name, current }) => (current ? `${name} (this one)` : name),
+      NAME: ({ name, current }) => `${name}${current ? ' (this one)' : ''}`.trimStart() || '-',
       ACCOUNT: ({ account }) => account,
       KIND: ({ kind }) => kind,
       SCOPES: ({ scopes }) => scopes.join(','),
@@ -81,7 +82,7 @@ async function add(name: string, options: AddOptions): Promise<void> {
   const wanted: CreateToken = {
     name,
     ...(scope === undefined ? {} : { scopes: [...new Set(scope)] }),
-    ...(expires === undefined ? {} : { expires_in_days: expires }),
+    ...(expires === undefined ? {} : { expires_in_days: expires === 'never' ? null : expires }),
     ...(account === undefined ? {} : { account_id: (await findAccount(session.client, account)).id }),
   };
   const token = await session.client.post<CreatedToken>(routes.tokens, wanted);
