@@ -65,8 +65,11 @@ test('a server that refuses or hangs is not complained about, and not waited for
   const refused = await berth(['__complete', 'fish', '--', 'show', ''], { server });
   assert.deepEqual(refused, { exitCode: 0, stdout: '', stderr: '' });
   server.answers.set('GET /api/environments', () => {});
+  const askedMs = Date.now();
   const hung = await berth(['__complete', 'zsh', '--', 'show', ''], { server });
   assert.deepEqual(hung, { exitCode: 0, stdout: '', stderr: '' });
+  // Any other request would wait for half a minute.
+  assert.ok(Date.now() - askedMs < 15_000);
 });
 
 /** The folder where `berth` is a program of this name. */

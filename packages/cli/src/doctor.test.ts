@@ -1,10 +1,24 @@
 /** `berth doctor` and `berth support-bundle` against servers that are well and not well. */
 import assert from 'node:assert/strict';
 import { execFileSync } from 'node:child_process';
-import { chmodSync, existsSync, mkdirSync, readFileSync, readdirSync, statSync } from 'node:fs';
+import { once } from 'node:events';
+import {
+  chmodSync,
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readFileSync,
+  readdirSync,
+  rmSync,
+  statSync,
+} from 'node:fs';
+import { createServer } from 'node:https';
+import type { AddressInfo } from 'node:net';
+import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import type { Check } from './doctor/check.ts';
+import { certificate } from './doctor/server.ts';
 import { fullServer } from './testing/full-server.ts';
 import { berth } from './testing/run.ts';
 import { ServerDouble, json, makeEnvironment, makeEvent, makeSshAccess } from './testing/server-double.ts';
@@ -177,4 +191,25 @@ test('a support bundle overwrites nothing, and says what it could not get', asyn
   const nowhere = join(server.folder, 'none', 'a.tar.gz');
   assert.equal((await berth(['support-bundle', nowhere], { server, environment })).exitCode, 2);
   assert.ok(!existsSync(nowhere));
+});
+
+test('a certificate is looked at whether or not it is trusted here, and its end is announced', async () => {
+  const folder = mkdtempSync(join(tmpdir(), 'berth-certificate-'));
+  const [key, cert] = [join(folder, 'key.pem'), join(folder, 'cert.pem')];
+  const words = `req -x509 -newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes -keyout ${key} -out ${cert} -days 5 -subj /CN=localhost`;
+  execFileSync('openssl', words.split(' '), { stdio: 'ignore' });
+  const server = createServer({ key: readFileSync(key), cert: readFileSync(cert) }).listen(0, '127.0.0.1');
+  await once(server, 'listening');
+  try {
+    const { port } = server.address() as AddressInfo;
+    const finding = await certificate(new URL(`https://127.0.0.1:${port}`));
+    assert.equal(finding.result, 'warning');
+    assert.match(
+      finding.detail,
+      /^valid for [45] days, but not trusted here \(DEPTH_ZERO_SELF_SIGNED_CERT\)$/,
+    );
+  } finally {
+    server.close();
+    rmSync(folder, { recursive: true });
+  }
 });
