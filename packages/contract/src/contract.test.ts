@@ -36,6 +36,11 @@ describe('links', () => {
       links.jupyter('https://berth.example.com', 'demo-7f3k'),
       'https://berth.example.com/jupyter/demo-7f3k',
     );
+    assert.equal(links.device('https://berth.example.com'), 'https://berth.example.com/device');
+    assert.equal(
+      links.device('https://berth.example.com', 'BCDF-GHJK'),
+      'https://berth.example.com/device?user_code=BCDF-GHJK',
+    );
     assert.equal(
       hostBlock('demo-7f3k', 'developer', 'ssh.example.com', 30001),
       'Host demo-7f3k\n  HostName ssh.example.com\n  Port 30001\n  User developer',
