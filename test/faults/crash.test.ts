@@ -14,6 +14,8 @@ const cycles: OperationName[][] = [
   ['create', 'delete'],
   ['stop', 'start'],
   ['restart'],
+  ['change'],
+  ['delete-keeping', 'adopt'],
   ['reset-password'],
   ['add-key', 'delete-key'],
 ];

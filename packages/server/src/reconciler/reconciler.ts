@@ -108,12 +108,17 @@ export class Reconciler {
     this.#working.set(row.id, work);
     try {
       await converge(this.#workshop, row, work.abort.signal);
-      if (work.wentDown && row.wanted === 'running') await makeDue(database, [row.id]);
     } catch (error) {
       logger.error({ error, environment: row.id }, 'the work on an environment could not be written down');
     } finally {
       await release(database, row.id, this.#owner).catch(() => undefined);
       this.#working.delete(row.id);
+      // Not before: what goes down while the lease is given back is told to this work, too.
+      if (work.wentDown && row.wanted === 'running' && !this.#stopping.signal.aborted) {
+        await makeDue(database, [row.id]).catch((error: Error) =>
+          logger.warn({ error: error.message }, 'a change in the runtime could not be written down'),
+        );
+      }
       this.#wake();
       this.#turn();
     }
