@@ -7,7 +7,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as pause } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
-import type { CreatedEnvironment, Environment, SshKey } from '@berth/contract';
+import type { CreatedEnvironment, Environment, KeptStorage, SshKey } from '@berth/contract';
 import { pathOf, routes } from '@berth/contract';
 import { TestBerth } from '../harness/berth.ts';
 import type { Answer } from '../harness/berth.ts';
@@ -22,7 +22,17 @@ const withinMs = 10_000;
 const quietMs = 400;
 
 export type OperationName =
-  'create' | 'delete' | 'stop' | 'start' | 'restart' | 'reset-password' | 'add-key' | 'delete-key';
+  | 'create'
+  | 'delete'
+  | 'delete-keeping'
+  | 'adopt'
+  | 'stop'
+  | 'start'
+  | 'restart'
+  | 'change'
+  | 'reset-password'
+  | 'add-key'
+  | 'delete-key';
 
 interface Operation {
   /** The request. What its answer promises is taken down in `walk.promised`. */
@@ -49,26 +59,34 @@ function action(template: string, isDone: Operation['isDone']): Operation {
   };
 }
 
+async function create(walk: CrashWalk, more: object = {}): Promise<void> {
+  walk.name = `crash-${(walk.rounds += 1)}`;
+  walk.id = '';
+  const body = { name: walk.name, resources: { cpu: 1, memory: 0.25 }, ...more };
+  const created = await successful(walk.berth.call<CreatedEnvironment>('POST', routes.environments, body));
+  walk.promised.set(created.env_id, { port: created.ssh_port, password: created.ssh_password });
+}
+
+async function remove(walk: CrashWalk, query = ''): Promise<void> {
+  // From here on it may be gone, answered or not.
+  walk.promised.delete(walk.id);
+  await successful(walk.berth.call('DELETE', pathOf(routes.environment, { id: walk.id }) + query));
+}
+
 const operations: Record<OperationName, Operation> = {
-  create: {
+  create: { ask: create, isDone: hasStatus('running') },
+  delete: { ask: remove, isDone: async (walk) => (await walk.find()) === undefined },
+  'delete-keeping': {
     async ask(walk) {
-      walk.name = `crash-${(walk.rounds += 1)}`;
-      walk.id = '';
-      const body = { name: walk.name, resources: { cpu: 1, memory: 0.25 } };
-      const created = await successful(
-        walk.berth.call<CreatedEnvironment>('POST', routes.environments, body),
-      );
-      walk.promised.set(created.env_id, { port: created.ssh_port, password: created.ssh_password });
+      walk.storageId ||= walk.id;
+      await remove(walk, '?keep_storage=true');
     },
-    isDone: hasStatus('running'),
+    isDone: async (walk) => (await walk.find()) === undefined && (await walk.kept()) !== undefined,
   },
-  delete: {
-    async ask(walk) {
-      // From here on it may be gone, answered or not.
-      walk.promised.delete(walk.id);
-      await successful(walk.berth.call('DELETE', pathOf(routes.environment, { id: walk.id })));
-    },
-    isDone: async (walk) => (await walk.find()) === undefined,
+  // With the files of the one that was deleted; the survey sees that it has no others.
+  adopt: {
+    ask: async (walk) => create(walk, { adopt_storage: await walk.kept() }),
+    isDone: async (walk) => (await walk.find())?.status === 'running' && (await walk.kept()) === undefined,
   },
   stop: action(routes.environmentStop, hasStatus('stopped')),
   start: action(routes.environmentStart, hasStatus('running')),
@@ -76,6 +94,20 @@ const operations: Record<OperationName, Operation> = {
     routes.environmentRestart,
     async (walk) => (await walk.find())?.status === 'running' && (await walk.startedAt()) !== walk.before,
   ),
+  change: {
+    async ask(walk) {
+      walk.memory = walk.memory === 0.25 ? 0.5 : 0.25;
+      const body = { resources: { memory: walk.memory } };
+      await successful(walk.berth.call('PATCH', pathOf(routes.environment, { id: walk.id }), body));
+      await successful(walk.berth.call('POST', pathOf(routes.environmentRestart, { id: walk.id })));
+    },
+    async isDone(walk) {
+      const found = await walk.find();
+      if (found?.status !== 'running' || found.running_resources !== null) return false;
+      const { HostConfig } = await walk.berth.docker.getContainer(walk.id).inspect();
+      return found.resources.memory === walk.memory && HostConfig.Memory === walk.memory * 1024 ** 3;
+    },
+  },
   'reset-password': {
     async ask(walk) {
       const port = walk.promised.get(walk.id)?.port ?? null;
@@ -127,6 +159,10 @@ export class CrashWalk {
   name = '';
   rounds = 0;
   publicKey = '';
+  /** Whose volumes are handed on from environment to environment; '': each has its own. */
+  storageId = '';
+  /** What `change` asked for last, in GiB. */
+  memory = 0.25;
   /** What `isDone` compares with: the state before the operation. */
   before = '';
 
@@ -169,6 +205,11 @@ export class CrashWalk {
     return found;
   }
 
+  /** The environment whose files are kept just now. */
+  async kept(): Promise<string | undefined> {
+    return (await look<{ items: KeptStorage[] }>(this.berth, routes.keptStorage)).body.items[0]?.env_id;
+  }
+
   async startedAt(): Promise<string> {
     return (await this.berth.docker.getContainer(this.id).inspect()).State.StartedAt;
   }
@@ -187,7 +228,7 @@ export class CrashWalk {
     await this.berth.ask<unknown>({ at: null } satisfies Arm);
     await operations[name].ask(this);
     await this.#until(name);
-    await settles(this.berth, this.promised, withinMs);
+    await this.#settles(withinMs);
     await this.#quiet();
     const passed = this.#passed();
     return passed;
@@ -233,7 +274,7 @@ export class CrashWalk {
     const began = Date.now();
     for (;;) {
       const leftMs = withinMs - (Date.now() - began);
-      await settles(this.berth, this.promised, leftMs);
+      await this.#settles(leftMs);
       if (!answered || (await operations[name].isDone(this))) return Date.now() - began;
       if (leftMs < 0) throw new Error(`it was answered and is not so after ${withinMs} ms`);
       await pause(25);
@@ -245,7 +286,11 @@ export class CrashWalk {
     await this.#prepare(name);
     await operations[name].ask(this);
     await this.#until(name);
-    await settles(this.berth, this.promised, withinMs);
+    await this.#settles(withinMs);
+  }
+
+  #settles(longestMs: number): Promise<number> {
+    return settles(this.berth, this.promised, longestMs, undefined, this.storageId);
   }
 
   /** What a server does when it has just started is no boundary of an operation. */

@@ -13,8 +13,11 @@ const full = process.env['BERTH_TEST_FULL'] === '1';
 const cycles: OperationName[][] = [
   ['create', 'delete'],
   ['stop', 'start'],
-  // What these write is one row; they are walked in full only.
-  ...(full ? ([['restart'], ['reset-password'], ['add-key', 'delete-key']] as OperationName[][]) : []),
+  ['delete-keeping', 'adopt'],
+  // What these write is a row or two; they are walked in full only.
+  ...(full
+    ? ([['restart'], ['change'], ['reset-password'], ['add-key', 'delete-key']] as OperationName[][])
+    : []),
 ];
 const everyStep = new Set<OperationName>(['create']);
 

@@ -5,7 +5,7 @@
 import { existsSync, readFileSync, readdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { execute } from '../harness/ssh.ts';
-import type { Environment, EnvironmentEvent, PortMapping, SshAccess } from '@berth/contract';
+import type { Environment, EnvironmentEvent, KeptStorage, PortMapping, SshAccess } from '@berth/contract';
 import { pathOf, routes } from '@berth/contract';
 import type { Answer, TestBerth } from '../harness/berth.ts';
 
@@ -30,12 +30,14 @@ const lasting = new Set(['running', 'stopped']);
 /**
  * @param promised by environment id: each must be there, as it was answered
  * @param dataDirs where secrets may be; more than one with several servers
+ * @param storageId whose volumes all environments have, where they take over the files of one another; '': each its own
  * @returns what is wrong, a sentence each; empty when all is well
  */
 export async function survey(
   berth: TestBerth,
   promised: Map<string, Promised>,
   dataDirs: string[] = [berth.dataDir],
+  storageId = '',
 ): Promise<string[]> {
   const faults: string[] = [];
   const environments = await list(berth);
@@ -46,17 +48,20 @@ export async function survey(
   for (const id of promised.keys()) if (!byId.has(id)) faults.push(`${id} was answered and is lost`);
   if (faults.length > 0) return faults;
 
-  const [things, ports, platform] = await Promise.all([
+  const [things, kept, ports, platform] = await Promise.all([
     berth.things(),
+    look<{ items: KeptStorage[] }>(berth, `${routes.keptStorage}?limit=1000`),
     look<{ items: PortMapping[] }>(berth, `${routes.ports}?limit=1000`),
     look<{ unclaimed: { name: string }[] }>(berth, routes.platform),
   ]);
-  const volumes = (id: string) => ['code', 'home', 'output'].map((folder) => `volume ${id}-${folder}`);
+  const volumes = (id: string) =>
+    ['code', 'home', 'output'].map((folder) => `volume ${storageId || id}-${folder}`);
   const thingsOf = ({ env_id: id }: Environment) => [`container ${id}`, ...volumes(id)];
   // Stopped while it was being made, it may have any part of them, or none.
   const [made, begun] = [environments.filter(isMade), environments.filter((each) => !isMade(each))];
   const partly = begun.flatMap(thingsOf).filter((thing) => things.includes(thing));
-  faults.push(...difference('in Docker', things, [...made.flatMap(thingsOf), ...partly]));
+  const left = kept.body.items.flatMap(({ env_id }) => volumes(env_id));
+  faults.push(...difference('in Docker', things, [...made.flatMap(thingsOf), ...partly, ...left]));
   faults.push(...platform.body.unclaimed.map(({ name }) => `${name} is reported as unclaimed`));
 
   const folders = dataDirs.flatMap((each) => {
@@ -163,10 +168,13 @@ export async function settles(
   promised: Map<string, Promised>,
   withinMs: number,
   dataDirs?: string[],
+  storageId?: string,
 ): Promise<number> {
   const began = Date.now();
   for (;;) {
-    const faults = await survey(berth, promised, dataDirs).catch((error: Error) => [error.message]);
+    const faults = await survey(berth, promised, dataDirs, storageId).catch((error: Error) => [
+      error.message,
+    ]);
     const tookMs = Date.now() - began;
     if (faults.length === 0) return tookMs;
     if (tookMs > withinMs) throw new Error(`after ${withinMs} ms:\n  ${faults.join('\n  ')}`);

@@ -49,7 +49,14 @@ export const longestVariablesBytes = 128 * 1024;
 export const CreateEnvironment = Type.Object(
   {
     name: EnvironmentName,
-    image: Type.Optional(Type.String({ minLength: 1, maxLength: 128, description: 'name in the catalogue' })),
+    image: Type.Optional(
+      Type.String({
+        minLength: 1,
+        maxLength: 128,
+        pattern: '^[^\\u0000-\\u001f\\u007f]+$',
+        description: 'name in the catalogue',
+      }),
+    ),
     resources: Type.Optional(PartialResources),
     datasets: Type.Optional(
       Type.Array(slug('a data set'), {

@@ -343,6 +343,10 @@ for (const on of databases) {
       assert.doesNotMatch(JSON.stringify(rows), /geheim/);
       for (const path of [routes.environment, routes.environmentSsh, routes.environmentEvents])
         assert.doesNotMatch((await call('GET', pathOf(path, { id }))).body, /geheim/);
+      await call('DELETE', pathOf(routes.environment, { id }));
+      await plane.until(id, 'gone');
+      const left = await plane.database.selectFrom('environments').select('env_vars').execute();
+      assert.deepEqual(left, [{ env_vars: null }], 'nothing of them is left in the history');
     });
 
     test('are changed: the name at once, all else from the next start', async () => {
@@ -432,7 +436,8 @@ for (const on of databases) {
       await act(routes.environmentRestart, id);
       assert.equal((await plane.until(id, 'running')).running_resources?.gpu, 0, 'a restart keeps them');
       await plane.runtime.vanish(id, true);
-      while (!plane.runtime.workloads.has(id)) await pause(10);
+      for (const deadline = Date.now() + 10_000; !plane.runtime.workloads.has(id); await pause(10))
+        assert.ok(Date.now() < deadline, 'it is not repaired');
       await plane.until(id, 'running');
       assert.equal(specOf(id).resources.gpu, 0, 'so does a repair');
 

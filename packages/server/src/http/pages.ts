@@ -34,10 +34,10 @@ export function readCursor(
   kinds: ('string' | 'number' | 'string?')[],
 ): CursorValue[] | undefined {
   if (cursor === undefined) return undefined;
+  // No text in the database holds a zero character, so none of a cursor can.
+  const isText = (value: unknown) => typeof value === 'string' && !value.includes('\0');
   const fits = (value: unknown, kind: string | undefined) =>
-    kind === 'string?'
-      ? value === null || typeof value === 'string'
-      : typeof value === kind && (kind !== 'number' || Number.isSafeInteger(value));
+    kind === 'number' ? Number.isSafeInteger(value) : isText(value) || (kind === 'string?' && value === null);
   try {
     const values: unknown = JSON.parse(Buffer.from(cursor, 'base64url').toString('utf8'));
     if (Array.isArray(values) && values.length === kinds.length) {

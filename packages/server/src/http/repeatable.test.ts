@@ -35,7 +35,7 @@ for (const on of databases) {
 
     const send = (
       key: string,
-      payload: object | undefined = { name: 'demo' },
+      payload: object | null = { name: 'demo' },
       { account = alice, url = routes.environments as string, method = 'POST' as 'POST' | 'DELETE' } = {},
     ) =>
       app.inject({
@@ -86,14 +86,14 @@ for (const on of databases) {
       await send('same');
       problem(await send('same', { name: 'other' }), 409, 'request_differs');
       problem(
-        await send('same', undefined, { url: `${routes.environments}/x-2222/stop` }),
+        await send('same', null, { url: `${routes.environments}/x-2222/stop` }),
         409,
         'request_differs',
       );
       const url = `${routes.environments}/x-2222`;
-      problem(await send('same', undefined, { method: 'DELETE', url }), 409, 'request_differs');
+      problem(await send('same', null, { method: 'DELETE', url }), 409, 'request_differs');
       problem(
-        await send('same', undefined, { method: 'DELETE', url: `${url}?keep_storage=true` }),
+        await send('same', null, { method: 'DELETE', url: `${url}?keep_storage=true` }),
         409,
         'request_differs',
       );
@@ -116,7 +116,7 @@ for (const on of databases) {
       problem(again, 409, 'name_taken');
       assert.equal(again.headers['idempotency-replayed'], 'true');
       assert.match(String(again.headers['content-type']), /^application\/problem\+json/);
-      const nobody = await send('b', undefined, { account: { ...alice, token: 'berth_none' } });
+      const nobody = await send('b', null, { account: { ...alice, token: 'berth_none' } });
       assert.equal(nobody.statusCode, 401);
     });
 
@@ -134,12 +134,12 @@ for (const on of databases) {
     test('whose server was killed is free again after a minute', async () => {
       const { env_id: id } = (await send('first')).json<CreatedEnvironment>();
       const url = pathOf(routes.environmentStop, { id });
-      assert.equal((await send('stop', undefined, { url })).statusCode, 202);
+      assert.equal((await send('stop', null, { url })).statusCode, 202);
       await unanswer();
       await age('59 seconds');
-      problem(await send('stop', undefined, { url }), 409, 'request_underway');
+      problem(await send('stop', null, { url }), 409, 'request_underway');
       await age('61 seconds');
-      assert.equal((await send('stop', undefined, { url })).statusCode, 202);
+      assert.equal((await send('stop', null, { url })).statusCode, 202);
     });
 
     test('has its answer from the moment on at which its environment is there', async () => {
@@ -150,6 +150,21 @@ for (const on of databases) {
       `.execute(plane.database);
       assert.ok(rows[0]?.env);
       assert.equal(rows[0].answer, rows[0].env);
+    });
+
+    test('needs no body', async () => {
+      const { env_id: id } = (await send('first')).json<CreatedEnvironment>();
+      for (const template of [
+        routes.environmentStart,
+        routes.environmentStop,
+        routes.environmentResetPassword,
+      ]) {
+        const url = pathOf(template, { id });
+        const first = await send(url, null, { url });
+        const second = await send(url, null, { url });
+        assert.equal(second.headers['idempotency-replayed'], 'true', template);
+        assert.deepEqual(second.json(), first.json());
+      }
     });
 
     test('is kept for a day, sealed, and then forgotten', async () => {

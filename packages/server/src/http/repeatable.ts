@@ -6,6 +6,7 @@
  * says that somebody is at work on it; where the server was killed meanwhile, it is free again after a minute.
  */
 import { createHash } from 'node:crypto';
+import { Readable } from 'node:stream';
 import { BerthError } from '@berth/contract';
 import type { FastifyRequest } from 'fastify';
 import { sql } from 'kysely';
@@ -74,7 +75,7 @@ export function repeatableRequests(app: App, { database, keyRing, logger }: Serv
     const key = request.headers[keyHeader];
     const { principal } = request;
     if (typeof key !== 'string' || principal === undefined || !methods.includes(request.method)) return;
-    if (request.body !== undefined && !/\bjson\b/.test(request.headers['content-type'] ?? '')) return;
+    if (request.body instanceof Readable) return; // What is read as it comes cannot be compared.
     const owner = { accountId: principal.accountId, key };
     const found = await claim(database, owner, hashOf(request));
     if ('claimedAt' in found) {

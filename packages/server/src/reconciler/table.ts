@@ -163,7 +163,7 @@ export async function settle(
         : { started_at: started }),
       ...(change.runResources === undefined ? {} : { running_resources: resourcesOfRun(row, change) }),
       ...(change.storageKept === undefined ? {} : { storage_kept_since: change.storageKept ? now : null }),
-      ...(status === 'deleted' && changed ? { deleted_at: now } : {}),
+      ...(status === 'deleted' && changed ? { deleted_at: now, env_vars: null } : {}),
     })
     .where('id', '=', row.id)
     .where('generation', '=', row.generation)

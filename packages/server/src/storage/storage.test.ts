@@ -228,6 +228,10 @@ for (const on of databases) {
         .where('id', '=', first)
         .execute();
       gate.open();
+      for (const deadline = Date.now() + 10_000; ; await pause(10)) {
+        if (plane.runtime.calls.includes(`removeWorkload ${first}`)) break;
+        assert.ok(Date.now() < deadline, 'it does not clear up after itself');
+      }
       await slow.stop();
       assert.deepEqual([...plane.runtime.storage], [first]);
     });
