@@ -5,7 +5,8 @@
 export { Reader, WireError, type WireProblem, Writer } from './wire.ts';
 export { KeyError, type KeyErrorCode } from './keys/key-error.ts';
 export { fingerprint } from './keys/fingerprint.ts';
-export { type PublicKey, type PublicKeyType, parsePublicKey } from './keys/public-key.ts';
+export { type PublicKey, parsePublicKey } from './keys/public-key.ts';
+export { type PublicKeyType } from './keys/algorithms.ts';
 export {
   type HostKey,
   ed25519Blob,
