@@ -149,12 +149,12 @@ test('refuses another name, no name at all, and another authority', () => {
 });
 
 test('keeps the critical options that it knows, and refuses those that it does not', () => {
-  const with_ = (...options: string[]): Certificate =>
+  const optioned = (...options: string[]): Certificate =>
     parseCertificate(
       certify(caFile, caLine, '-n', 'ada', ...window, ...options.flatMap((option) => ['-O', option])),
     );
   const forced = checkCertificate(
-    with_('force-command=date -u', 'verify-required', 'no-touch-required'),
+    optioned('force-command=date -u', 'verify-required', 'no-touch-required'),
     demands(),
   );
   assert.deepEqual(forced, {
@@ -163,13 +163,13 @@ test('keeps the critical options that it knows, and refuses those that it does n
     touchRequired: false,
     userVerificationRequired: true,
   });
-  const plain = checkCertificate(with_('clear'), demands());
+  const plain = checkCertificate(optioned('clear'), demands());
   assert.deepEqual(
     [plain.forceCommand, plain.touchRequired, plain.userVerificationRequired],
     [undefined, true, false],
   );
 
-  const bound = with_('source-address=192.0.2.0/24,2001:db8::/32');
+  const bound = optioned('source-address=192.0.2.0/24,2001:db8::/32');
   assert.equal(refusal(bound), 'certificate_source_address');
   for (const sourceAddress of ['198.51.100.1', '2001:db9::1', 'localhost', '']) {
     assert.equal(refusal(bound, { sourceAddress }), 'certificate_source_address', sourceAddress);
@@ -178,9 +178,9 @@ test('keeps the critical options that it knows, and refuses those that it does n
     assert.equal(refusal(bound, { sourceAddress }), undefined, sourceAddress);
   }
 
-  assert.equal(refusal(with_('critical:x@example.com=1')), 'certificate_critical_option');
-  assert.equal(refusal(with_('critical:verify-required=x')), 'certificate_critical_option');
-  const extended = with_('extension:login@example.com=ada', 'extension:flag@example.com');
+  assert.equal(refusal(optioned('critical:x@example.com=1')), 'certificate_critical_option');
+  assert.equal(refusal(optioned('critical:verify-required=x')), 'certificate_critical_option');
+  const extended = optioned('extension:login@example.com=ada', 'extension:flag@example.com');
   assert.equal(refusal(extended), undefined);
   assert.deepEqual(extended.extensions.get('login@example.com'), new Writer().string('ada').toBuffer());
   assert.deepEqual(extended.extensions.get('flag@example.com'), Buffer.alloc(0));
@@ -304,10 +304,10 @@ test('takes what a security key signed as an authority', () => {
 test('refuses the signature of another key, of SHA-1, and of the same key over something else', async () => {
   const other = await generateSigningKey('ssh-ed25519');
   const certificate = parseCertificate(craft({}));
-  const with_ = (signature: Buffer): Certificate => ({ ...certificate, signature });
-  assert.equal(refusal(with_(other.sign(certificate.signedBytes))), 'certificate_signature');
-  assert.equal(refusal(with_(signer.sign(certificate.blob))), 'certificate_signature');
-  assert.equal(refusal(with_(Buffer.alloc(0))), 'certificate_signature');
+  const signedWith = (signature: Buffer): Certificate => ({ ...certificate, signature });
+  assert.equal(refusal(signedWith(other.sign(certificate.signedBytes))), 'certificate_signature');
+  assert.equal(refusal(signedWith(signer.sign(certificate.blob))), 'certificate_signature');
+  assert.equal(refusal(signedWith(Buffer.alloc(0))), 'certificate_signature');
   const rsa = parsePrivateKeyFile(madeKeys.at(-1)?.privateKey ?? '').key as SigningKey;
   const blob = certify(
     madeKeys.at(-1)?.privateKey ?? '',

@@ -75,6 +75,15 @@ export const validForever = 0xffff_ffff_ffff_ffffn;
 export const maximumPrincipals = 256;
 export const roleNumbers: Record<CertificateRole, number> = { user: 1, host: 2 };
 
+/** Whether a blob says that it is a certificate; not whether it is a whole or a good one. */
+export function isCertificate(blob: Uint8Array): boolean {
+  try {
+    return keyTypeOfCertificate(new Reader(blob).string('key type').toString('latin1')) !== undefined;
+  } catch {
+    return false;
+  }
+}
+
 /**
  * Reads a certificate's blob. Throws KeyError: `certificate_malformed`, or a public key's code for what is
  * wrong with the certified key or the authority's. An authority that is itself a certificate is refused.

@@ -7,7 +7,6 @@ import fc from 'fast-check';
 import { makeSecurityKey } from '../testing/security-key.ts';
 import { makeKey, sshKeygenOn } from '../testing/ssh-keygen.ts';
 import { KeyError } from './key-error.ts';
-import { knownHostsLine } from './known-hosts.ts';
 import {
   ed25519Blob,
   formatPrivateKey,
@@ -212,22 +211,4 @@ test('throws only KeyError for a private key file that was changed anywhere', ()
     }),
     { numRuns: 1000 },
   );
-});
-
-test('writes the known_hosts line that ssh-keygen finds', () => {
-  const { publicLine } = generateHostKey();
-  const onOwnPort = knownHostsLine('SSH.example.com', 30001, `${publicLine} comment`);
-  assert.equal(onOwnPort, `[ssh.example.com]:30001 ${publicLine}`);
-  assert.equal(knownHostsLine('ssh.example.com', 22, publicLine), `ssh.example.com ${publicLine}`);
-  assert.equal(knownHostsLine('::1', 2222, publicLine), `[::1]:2222 ${publicLine}`);
-  assert.match(sshKeygenOn(`${onOwnPort}\n`, '-F', '[ssh.example.com]:30001'), /found: line 1/);
-});
-
-test('writes no known_hosts line that means more than one host', () => {
-  const { publicLine } = generateHostKey();
-  for (const host of ['', '*', 'a,b', 'a b', '!a', '@cert-authority', '|1|x', '#a', 'a\nb', '[a]']) {
-    assert.throws(() => knownHostsLine(host, 22, publicLine), TypeError, host);
-  }
-  assert.throws(() => knownHostsLine('a', 0, publicLine), RangeError);
-  assert.throws(() => knownHostsLine('a', 22, 'nonsense'), KeyError);
 });

@@ -191,11 +191,11 @@ test('an Ed25519 signature cannot be made into a second one', () => {
   // S and S + L are the same number modulo the order L of the group (RFC 8032, section 5.1.7 refuses it).
   const order = (1n << 252n) + 27742317777372353535851937790883648493n;
   const raw = inner(ed25519.key.sign(data));
-  const scalar = BigInt(`0x${Buffer.from(raw.subarray(32)).reverse().toString('hex')}`);
+  const scalar = BigInt(`0x${Buffer.from(raw.subarray(32).toReversed()).toString('hex')}`);
   for (const added of [order, 2n * order, 8n * order]) {
     const number = scalar + added;
     if (number >= 1n << 256n) continue;
-    const bytes = Buffer.from(number.toString(16).padStart(64, '0'), 'hex').reverse();
+    const bytes = Buffer.from(number.toString(16).padStart(64, '0'), 'hex').toReversed();
     const signature = new Writer()
       .string('ssh-ed25519')
       .string(Buffer.concat([raw.subarray(0, 32), bytes]))
