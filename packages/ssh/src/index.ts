@@ -1,6 +1,6 @@
 // The SSH protocol, without Berth's rules: what the other packages may use of this one. The wire format
-// (RFC 4251), keys and certificates as OpenSSH writes them, and a probe that shakes hands with a server
-// (RFC 4253).
+// (RFC 4251); keys, certificates and the files that list them, as OpenSSH writes them; and a probe that shakes
+// hands with a server (RFC 4253).
 
 export { Reader, WireError, type WireProblem, Writer } from './wire.ts';
 export { KeyError, type KeyErrorCode } from './keys/key-error.ts';
@@ -23,6 +23,7 @@ export {
   type VerifiedSignature,
   parseVerificationKey,
 } from './keys/verification-key.ts';
+export { verify } from './keys/signature.ts';
 export { SigningKey, type SigningKeyType, generateSigningKey, publicKeyBlob } from './keys/signing-key.ts';
 export {
   type HostKey,
@@ -41,6 +42,7 @@ export {
   type CertificateRole,
   type CertificateRules,
   checkCertificate,
+  isCertificate,
   parseCertificate,
   validForever,
 } from './keys/certificate.ts';
@@ -51,6 +53,31 @@ export {
   signCertificate,
   signUserCertificate,
 } from './keys/certificate-authority.ts';
-export { knownHostsLine } from './keys/known-hosts.ts';
+export {
+  type HostKeyStanding,
+  type KnownHost,
+  KnownHosts,
+  type KnownHostMarker,
+  formatKnownHost,
+  knownHostsLine,
+} from './keys/known-hosts.ts';
+export {
+  type AuthorizedKey,
+  type AuthorizedKeyOptions,
+  type AuthorizedKeys,
+  type ForwardingPlace,
+  parseAuthorizedKey,
+  parseAuthorizedKeys,
+} from './keys/authorized-keys.ts';
+export { RevocationList } from './keys/revocation-list.ts';
+export {
+  type Network,
+  type Origins,
+  matchesPattern,
+  matchesPatternList,
+  parseNetwork,
+  parseNetworks,
+  parseOrigins,
+} from './keys/pattern-list.ts';
 export { ProbeError, type ProbeErrorCode } from './probe-error.ts';
 export { type ProbeOptions, type ProbeResult, probe } from './probe.ts';

@@ -7,7 +7,7 @@ import { KeyError } from './key-error.ts';
 
 const mappedIpv4 = /^::ffff:(\d+\.\d+\.\d+\.\d+)$/i;
 
-/** Whether a text is what a pattern with `*` (any characters) and `?` (any one) describes, letters as they are. */
+/** Whether a text is what a pattern with `*` (any characters) and `?` (any one) describes, in the same case. */
 export function matchesPattern(text: string, pattern: string): boolean {
   // Goes back to the last star alone, so that no pattern takes more than text times pattern steps.
   let at = 0;

@@ -1,6 +1,7 @@
 // One public key as people paste it: `type base64 comment`, the line of a .pub file or of
 // authorized_keys without options. Called when someone adds a key in the console, API or CLI, and by
-// the other files here (sshd(8), AUTHORIZED_KEYS FILE FORMAT). verification-key.ts reads what the base64 holds.
+// the other files here (sshd(8), AUTHORIZED_KEYS FILE FORMAT). What the base64 holds is read by
+// verification-key.ts.
 //
 // OpenSSH reads such a line leniently; here a line that it would read differently than a person does
 // (two keys, options, a certificate) is refused with the cure.

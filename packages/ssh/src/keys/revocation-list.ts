@@ -48,7 +48,7 @@ export class RevocationList {
   readonly generatedAt: Date;
   /** As it is in the file: to be cleaned before it is shown. */
   readonly comment: string;
-  /** The blobs of the keys that signed the list, each signature checked. Whether one is trusted is the caller's. */
+  /** The blobs of the keys that signed the list, each signature checked; whom to trust is the caller's. */
   readonly signers: readonly Buffer[];
   readonly #keys = new Set<string>();
   readonly #sha1 = new Set<string>();

@@ -48,7 +48,7 @@ const curves = {
   nistp384: { namedCurve: 'P-384', bits: 384, hash: 'sha384' },
   nistp521: { namedCurve: 'P-521', bits: 521, hash: 'sha512' },
 } as const;
-export type CurveName = keyof typeof curves;
+type CurveName = keyof typeof curves;
 
 /** The parts of a key that only verification needs. */
 interface KeyMaterial {
