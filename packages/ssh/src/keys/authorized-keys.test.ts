@@ -170,6 +170,7 @@ test('refuses an option that it does not understand, with what is wrong', () => 
     ['command="id', /quotation mark is not closed/],
     ['command="id\\"', /quotation mark is not closed/],
     ['command="id"x', /cannot be read/],
+    ['command="a\\",environment="B=\\",pty', /cannot be read/],
     ['command="a",command="b"', /the option command is there twice/],
     ['from="a",from="b"', /the option from is there twice/],
     ['principals="a",principals="b"', /the option principals is there twice/],

@@ -6,6 +6,7 @@ import { test } from 'node:test';
 import fc from 'fast-check';
 import { makeSecurityKey } from '../testing/security-key.ts';
 import { makeKey, sshKeygenOn } from '../testing/ssh-keygen.ts';
+import { Writer } from '../wire.ts';
 import { KeyError } from './key-error.ts';
 import {
   ed25519Blob,
@@ -172,6 +173,42 @@ test('refuses a private half that does not belong to the public one', () => {
       });
     }
   }
+});
+
+test('refuses a file of several keys', () => {
+  const bytes = content(formatPrivateKey(generateKeyPairSync('ed25519').privateKey));
+  bytes.writeUInt32BE(2, bytes.indexOf('ssh-ed25519') - 12);
+  assert.throws(() => parsePrivateKeyFile(armored(bytes)), { code: 'private_key_malformed' });
+});
+
+test('refuses RSA primes that belong to another modulus', () => {
+  const [one, other] = [1, 2].map(() =>
+    generateKeyPairSync('rsa', { modulusLength: 2048 }).privateKey.export({ format: 'jwk' }),
+  );
+  const file = (modulus: string | undefined): string => {
+    const number = (text = ''): Buffer => Buffer.from(text, 'base64url');
+    const blob = new Writer()
+      .string('ssh-rsa')
+      .unsignedMpint(number(other?.e))
+      .unsignedMpint(number(modulus));
+    const secret = new Writer().uint32(1).uint32(1).string('ssh-rsa').unsignedMpint(number(modulus));
+    for (const part of ['e', 'd', 'qi', 'p', 'q'] as const) secret.unsignedMpint(number(other?.[part]));
+    secret.string('');
+    const padding = Buffer.from([1, 2, 3, 4, 5, 6, 7]).subarray(0, -secret.toBuffer().length & 7);
+    return armored(
+      new Writer()
+        .bytes(Buffer.from('openssh-key-v1\0'))
+        .string('none')
+        .string('none')
+        .string('')
+        .uint32(1)
+        .string(blob.toBuffer())
+        .string(Buffer.concat([secret.toBuffer(), padding]))
+        .toBuffer(),
+    );
+  };
+  assert.ok(parsePrivateKeyFile(file(other?.n)).key instanceof SigningKey);
+  assert.throws(() => parsePrivateKeyFile(file(one?.n)), { code: 'private_key_malformed' });
 });
 
 function content(file: string): Buffer {

@@ -42,17 +42,33 @@ function listOf(specification: string, ...parameters: string[]): Buffer {
   return files.get('list') ?? Buffer.alloc(0);
 }
 
-/** Whether ssh-keygen finds a key or certificate revoked. */
-function isRevokedForOpenSsh(list: Buffer, blob: Buffer): boolean {
-  const typeLength = blob.readUInt32BE(0);
-  const line = `${blob.toString('latin1', 4, 4 + typeLength)} ${blob.toString('base64')}\n`;
-  try {
-    sshKeygenIn({ list, 'key.pub': line }, ['-Q', '-f', 'list', 'key.pub']);
-    return false;
-  } catch (error) {
-    assert.match(String((error as { stdout?: string }).stdout), /REVOKED/);
-    return true;
+/** Whether ssh-keygen finds each key or certificate revoked. */
+function revokedForOpenSsh(list: Buffer, blobs: readonly Buffer[]): boolean[] {
+  const files: Record<string, string | Buffer> = { list };
+  for (const [index, blob] of blobs.entries()) {
+    const type = blob.toString('latin1', 4, 4 + blob.readUInt32BE(0));
+    files[`${index}.pub`] = `${type} ${blob.toString('base64')}\n`;
   }
+  const names = Object.keys(files).filter((name) => name !== 'list');
+  const printed = printedBy(() => sshKeygenIn(files, ['-Q', '-f', 'list', ...names]).printed);
+  return blobs.map((_, index) => {
+    const [, answer] = new RegExp(`^${index}\\.pub.*: (ok|REVOKED)$`, 'm').exec(printed) ?? [];
+    assert.ok(answer, printed);
+    return answer === 'REVOKED';
+  });
+}
+
+/** ssh-keygen fails when one of several keys is revoked, and has answered for all. */
+function printedBy(call: () => string): string {
+  try {
+    return call();
+  } catch (error) {
+    return String((error as { stdout?: string }).stdout);
+  }
+}
+
+function isRevokedForOpenSsh(list: Buffer, blob: Buffer): boolean {
+  return revokedForOpenSsh(list, [blob])[0] === true;
 }
 
 test('knows keys that are revoked by themselves and by both fingerprints, and their certificates', () => {
@@ -87,11 +103,11 @@ test('knows certificates by serial, in lists, ranges and bitmaps, as ssh-keygen 
     const list = listOf(specification, '-s', 'ca.pub');
     const read = new RevocationList(list);
     for (const type of sectionTypes(list)) seen.add(type);
-    for (const serial of serials) {
-      const blob = certificate(serial);
-      assert.equal(read.isRevoked(blob), isRevokedForOpenSsh(list, blob), `${specification} ${serial}`);
-      assert.ok(!read.isRevoked(certificate(serial, '', otherSigner)));
-    }
+    const blobs = serials.map((serial) => certificate(serial));
+    const ours = blobs.map((blob) => read.isRevoked(blob));
+    assert.deepEqual(ours, revokedForOpenSsh(list, blobs), specification);
+    assert.ok(ours.includes(true) && ours.includes(false));
+    assert.ok(!serials.some((serial) => read.isRevoked(certificate(serial, '', otherSigner))));
     assert.ok(!read.isRevoked(ed25519.blob));
   }
   assert.deepEqual([...seen].sort(), [0x20, 0x21, 0x22]);
@@ -106,6 +122,27 @@ function sectionTypes(list: Buffer): number[] {
   }
   return types;
 }
+
+test('refuses a list with serial 0, which is that of authorities that do not count, as ssh-keygen does', () => {
+  for (const section of [
+    certificates(0x20, new Writer().uint64(4n).uint64(0n)),
+    certificates(0x21, new Writer().uint64(0n).uint64(2n)),
+    certificates(0x22, new Writer().uint64(0n).mpint(0x11n)),
+  ]) {
+    assert.equal(refusal(list(section)), 'revocation_list_malformed');
+    assert.throws(() => isRevokedForOpenSsh(list(section), certificate(0n)));
+  }
+  const next = list(certificates(0x22, new Writer().uint64(0n).mpint(0x12n)));
+  for (const [serial, isRevoked] of [
+    [0n, false],
+    [1n, true],
+    [2n, false],
+    [4n, true],
+  ] as const) {
+    assert.equal(new RevocationList(next).isRevoked(certificate(serial)), isRevoked);
+    assert.equal(isRevokedForOpenSsh(next, certificate(serial)), isRevoked);
+  }
+});
 
 test('knows certificates by key ID', () => {
   const list = listOf('id: the laptop\nid: ü\n', '-s', 'ca.pub');

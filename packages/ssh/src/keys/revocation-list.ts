@@ -2,9 +2,9 @@
 // that must no longer be believed, by key, fingerprint, serial number or key ID. Called with the file once,
 // and then with each key that somebody has proven to hold.
 //
-// A list that cannot be understood to its end is refused: what it was to forbid would be let in. As in OpenSSH,
-// serial 0, which authorities give that do not count, cannot be revoked, and revoking an authority's key
-// revokes what it signed.
+// A list that cannot be understood to its end is refused: what it was to forbid would be let in. As in OpenSSH
+// a list cannot name serial 0, which authorities give that do not count, and revoking an authority's key revokes
+// what it signed.
 
 import { hash } from 'node:crypto';
 import { Reader } from '../wire.ts';
@@ -149,7 +149,6 @@ function isCertificateRevoked(revoked: RevokedCertificates, certificate: Certifi
   if (authority !== undefined && !authority.equals(certificate.authority.blob)) return false;
   if (keyIds.has(certificate.keyId)) return true;
   const { serial } = certificate;
-  if (serial === 0n) return false;
   return (
     serials.has(serial) ||
     ranges.some(({ first, last }) => serial >= first && serial <= last) ||
@@ -184,10 +183,10 @@ function readCertificateSection(type: number, section: Buffer, revoked: RevokedC
   const reader = new Reader(section);
   switch (type) {
     case certificateSections.serialList:
-      while (reader.remaining > 0) revoked.serials.add(reader.uint64('serial'));
+      while (reader.remaining > 0) revoked.serials.add(refuseZero(reader.uint64('serial')));
       break;
     case certificateSections.serialRange: {
-      const first = reader.uint64('first serial');
+      const first = refuseZero(reader.uint64('first serial'));
       const last = reader.uint64('last serial');
       if (last < first) throw malformed('a range of serials that ends before it begins');
       revoked.ranges.push({ first, last });
@@ -198,6 +197,7 @@ function readCertificateSection(type: number, section: Buffer, revoked: RevokedC
       const bytes = Buffer.from(reader.unsignedMpint('bitmap'));
       const bits = bytes.length * 8 - Math.clz32(bytes[0] ?? 0) + 24;
       if (first + BigInt(bits - 1) > maximumSerial) throw malformed('a bitmap beyond the last serial');
+      if (first === 0n && isBitSet(bytes, 0n)) refuseZero(first);
       revoked.bitmaps.push({ first, bytes });
       break;
     }
@@ -211,6 +211,11 @@ function readCertificateSection(type: number, section: Buffer, revoked: RevokedC
       throw malformed(`a certificate section of unknown type ${type}`);
   }
   reader.end('certificate section');
+}
+
+function refuseZero(serial: bigint): bigint {
+  if (serial === 0n) throw malformed('serial 0, which is that of all certificates without a number');
+  return serial;
 }
 
 function readStrings(section: Buffer, into: Set<string>, bytes?: number): void {

@@ -22,6 +22,6 @@ export function verify(
   const known = publicKeyAlgorithm(algorithm);
   if (known === undefined || known.isCertificate !== isCertificate(blob)) return undefined;
   const key = known.isCertificate ? parseCertificate(blob).key : parseVerificationKey(blob);
-  if (key.type !== known.keyType) return undefined;
+  // A key knows its own algorithms, so one of another type is refused there.
   return key.verify(known.signatureAlgorithm, data, signature, policy);
 }

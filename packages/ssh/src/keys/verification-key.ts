@@ -303,8 +303,7 @@ function verifyEcdsa(key: KeyMaterial, curveName: CurveName, data: Uint8Array, s
   );
 }
 
-function verifyRsa(key: KeyMaterial, digest: string, data: Uint8Array, signature: Buffer): boolean {
-  // RFC 8332, section 3: as long as the modulus.
-  if (signature.length !== Math.ceil(key.bits / 8)) return false;
-  return verifySignature(digest, data, key.keyObject, signature);
+function verifyRsa({ keyObject }: KeyMaterial, digest: string, data: Uint8Array, signature: Buffer): boolean {
+  // RFC 8332, section 3, wants it as long as the modulus, and so does OpenSSL.
+  return verifySignature(digest, data, keyObject, signature);
 }
