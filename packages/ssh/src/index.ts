@@ -69,6 +69,7 @@ export {
   parseAuthorizedKey,
   parseAuthorizedKeys,
 } from './keys/authorized-keys.ts';
+export { type Authorization, type AuthorizationRequest, authorize } from './keys/authorization.ts';
 export { RevocationList } from './keys/revocation-list.ts';
 export {
   type Network,

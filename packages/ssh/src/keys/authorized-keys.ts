@@ -147,8 +147,8 @@ export function parseAuthorizedKeys(text: string): AuthorizedKeys {
 }
 
 /**
- * Reads one line. Throws KeyError: `authorized_keys_line` for what is wrong with the options, or a public
- * key's code.
+ * Reads one line. Throws KeyError: `authorized_keys_line` for what is wrong with the options, `pattern` for a list
+ * in `from` that cannot be read, or a public key's code.
  */
 export function parseAuthorizedKey(line: string): Omit<AuthorizedKey, 'lineNumber'> {
   const text = line.trim();

@@ -234,18 +234,49 @@ test('refuses a key file whose public half is another key', () => {
 });
 
 test('throws only KeyError for a private key file that was changed anywhere', () => {
-  const lines = formatPrivateKey(generateKeyPairSync('ed25519').privateKey).trim().split('\n');
-  const file = Buffer.from(lines.slice(1, -1).join(''), 'base64');
-  fc.assert(
-    fc.property(fc.nat(file.length - 1), fc.nat(255), fc.nat(8), (at, byte, cut) => {
-      const changed = Buffer.from(file.subarray(0, file.length - cut));
-      if (at < changed.length) changed[at] = byte;
-      try {
-        parsePrivateKey(`${lines[0]}\n${changed.toString('base64')}\n${lines.at(-1)}`);
-      } catch (error) {
-        assert.ok(error instanceof KeyError, String(error));
-      }
-    }),
-    { numRuns: 1000 },
-  );
+  const plain = [
+    ...keyTypes.slice(0, 5).map(([, ...parameters]) => makeKey(...parameters).privateKey),
+    makeSecurityKey('sk-ecdsa-sha2-nistp256@openssh.com').privateKeyFile(Buffer.from('handle'), 1),
+  ];
+  assertRefusesOrReads(plain.map(content), 1500, () => {});
 });
+
+test('throws only KeyError for an encrypted file that was changed anywhere', () => {
+  const files = ['aes256-ctr', 'aes256-gcm@openssh.com'] as const;
+  const encrypted = files.map((cipher) =>
+    content(
+      formatPrivateKey(generateKeyPairSync('ed25519').privateKey, '', { passphrase, cipher, rounds: 1 }),
+    ),
+  );
+  // One round: thousands of them would only take long.
+  assertRefusesOrReads(encrypted, 60, (bytes) => {
+    const rounds = bytes.indexOf('bcrypt') + 6 + 4 + 4 + 16;
+    if (bytes.includes('bcrypt') && rounds + 4 <= bytes.length) bytes.writeUInt32BE(1, rounds);
+  });
+});
+
+function assertRefusesOrReads(
+  files: readonly Buffer[],
+  numRuns: number,
+  repair: (bytes: Buffer) => void,
+): void {
+  const edit = fc.tuple(fc.double({ min: 0, max: 1, noNaN: true }), fc.nat(255));
+  fc.assert(
+    fc.property(
+      fc.constantFrom(...files),
+      fc.array(edit, { maxLength: 3 }),
+      fc.nat(8),
+      (file, edits, cut) => {
+        const changed = Buffer.from(file.subarray(0, file.length - cut));
+        for (const [at, byte] of edits) changed[Math.floor(at * (changed.length - 1))] = byte;
+        repair(changed);
+        try {
+          parsePrivateKeyFile(armored(changed), { passphrase });
+        } catch (error) {
+          assert.ok(error instanceof KeyError, String(error));
+        }
+      },
+    ),
+    { numRuns },
+  );
+}

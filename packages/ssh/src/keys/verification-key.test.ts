@@ -290,6 +290,16 @@ test('takes an RSA signature only in the length of the modulus', () => {
   assert.ok(!verify(Buffer.from(sum.toString(16).padStart(raw.length * 2, '0'), 'hex')));
 });
 
+test('keeps nothing of the buffer that it read a key from', () => {
+  for (const { key, algorithm, signature } of allKeys) {
+    const buffer = Buffer.from(key.blob);
+    const read = parseVerificationKey(buffer);
+    buffer.fill(0);
+    assert.deepEqual(read.blob, key.blob);
+    assert.ok(read.verify(algorithm, data, signature));
+  }
+});
+
 test('reads a key blob to its end and refuses certificates and unknown types', () => {
   const code = (blob: Buffer): string | undefined => {
     try {

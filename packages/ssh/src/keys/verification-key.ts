@@ -189,7 +189,9 @@ export class VerificationKey {
  */
 export function parseVerificationKey(blob: Uint8Array, { minimumRsaBits = 2048 } = {}): VerificationKey {
   return readOrRefuse(() => {
-    const reader = new Reader(blob);
+    // A copy: the caller may fill its buffer with the next packet.
+    const bytes = Buffer.from(blob);
+    const reader = new Reader(bytes);
     const type = reader.string('key type').toString('latin1');
     if (keyTypeOfCertificate(type) !== undefined) {
       throw new KeyError('certificate', 'This is a certificate where a bare public key is wanted.');
@@ -197,7 +199,7 @@ export function parseVerificationKey(blob: Uint8Array, { minimumRsaBits = 2048 }
     if (!isPublicKeyType(type)) throw new KeyError('unknown_type', 'The key is of an unknown type.');
     const material = readKeyMaterial(type, reader, minimumRsaBits);
     reader.end('public key');
-    return new VerificationKey(type, Buffer.from(blob), material);
+    return new VerificationKey(type, bytes, material);
   }, publicKeyRefusal);
 }
 
