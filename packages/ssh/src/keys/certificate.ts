@@ -272,7 +272,10 @@ function readSourceAddresses(list: string): readonly Network[] {
     return parseNetworks(list);
   } catch (error) {
     if (!(error instanceof KeyError)) throw error;
-    throw new KeyError('certificate_critical_option', `source-address cannot be read: ${error.message}`);
+    throw new KeyError(
+      'certificate_critical_option',
+      `The value of source-address cannot be read. ${error.message}`,
+    );
   }
 }
 
