@@ -25,9 +25,9 @@ export {
 } from './keys/verification-key.ts';
 export { verify } from './keys/signature.ts';
 export { SigningKey, type SigningKeyType, generateSigningKey, publicKeyBlob } from './keys/signing-key.ts';
+export { type PrivateKeyEncryption } from './keys/private-key-encryption.ts';
 export {
   type HostKey,
-  type PrivateKeyEncryption,
   type PrivateKeyFile,
   type SecurityKeyHandle,
   ed25519Blob,

@@ -1,4 +1,4 @@
-// What private-key.ts uses of the npm package bcrypt-pbkdf, which brings no types of its own.
+// What private-key-encryption.ts uses of the npm package bcrypt-pbkdf, which brings no types of its own.
 
 declare module 'bcrypt-pbkdf' {
   /** Fills `key` from a passphrase; other than 0 is a refusal of the parameters. */

@@ -4,22 +4,23 @@
 // either is loaded again. Without a passphrase the text made here is as secret as the key.
 
 import {
-  type CipherGCM,
-  type DecipherGCM,
   type KeyObject,
-  createCipheriv,
-  createDecipheriv,
   createECDH,
   createPrivateKey,
   generateKeyPairSync,
   randomBytes,
   type webcrypto,
 } from 'node:crypto';
-import { pbkdf } from 'bcrypt-pbkdf';
 import { Reader, Writer } from '../wire.ts';
 import { type SecurityKeyType, isPublicKeyType } from './algorithms.ts';
 import { fingerprint } from './fingerprint.ts';
 import { KeyError, readOrRefuse } from './key-error.ts';
+import {
+  type PrivateKeyEncryption,
+  decryptionOf,
+  encryptionOf,
+  malformedPrivateKey,
+} from './private-key-encryption.ts';
 import { SigningKey, publicKeyBlob } from './signing-key.ts';
 import { type VerificationKey, parseVerificationKey } from './verification-key.ts';
 
@@ -52,45 +53,11 @@ export interface PrivateKeyFile {
   readonly comment: string;
 }
 
-export interface PrivateKeyEncryption {
-  /** Not empty. */
-  readonly passphrase: string;
-  /** `aes256-ctr` unless told otherwise, as ssh-keygen has it. */
-  readonly cipher?: 'aes256-ctr' | 'aes256-gcm@openssh.com';
-  /** Rounds of bcrypt_pbkdf: 24 unless told otherwise, as ssh-keygen has it. */
-  readonly rounds?: number;
-}
-
-interface FileCipher {
-  readonly openSslName: string;
-  readonly keyBytes: number;
-  readonly ivBytes: number;
-  readonly blockBytes: number;
-  readonly tagBytes: number;
-}
-
 const magic = Buffer.from('openssh-key-v1\0');
 const beginLine = '-----BEGIN OPENSSH PRIVATE KEY-----';
 const endLine = '-----END OPENSSH PRIVATE KEY-----';
 // Room for RSA of 16384 bits.
 const maximumCharacters = 16 * 1024;
-// What the padding is counted in when nothing is encrypted.
-const plainBlockBytes = 8;
-const saltBytes = 16;
-const defaultRounds = 24;
-// A round is some 25 ms here. Without a bound one number in a stranger's file would stop the process.
-const maximumRounds = 256;
-
-const ciphers = new Map<string, FileCipher>([
-  ['aes256-ctr', { openSslName: 'aes-256-ctr', keyBytes: 32, ivBytes: 16, blockBytes: 16, tagBytes: 0 }],
-  // What ssh-keygen wrote before 7.6; read, never written.
-  ['aes256-cbc', { openSslName: 'aes-256-cbc', keyBytes: 32, ivBytes: 16, blockBytes: 16, tagBytes: 0 }],
-  [
-    'aes256-gcm@openssh.com',
-    { openSslName: 'aes-256-gcm', keyBytes: 32, ivBytes: 12, blockBytes: 16, tagBytes: 16 },
-  ],
-]);
-
 /** OpenSSL's and JSON Web Key's names of a curve. */
 const curves = new Map([
   ['nistp256', { openSslName: 'prime256v1', jwkName: 'P-256' }],
@@ -134,7 +101,7 @@ export function formatPrivateKey(
     .bytes(privateFields(privateKey))
     .string(comment)
     .toBuffer();
-  const { header, blockBytes, encrypt } = encryption === undefined ? plain() : encrypted(encryption);
+  const { header, blockBytes, encrypt } = encryptionOf(encryption);
   const paddingBytes = (blockBytes - (secret.length % blockBytes)) % blockBytes;
   const padding = Buffer.from(Array.from({ length: paddingBytes }, (_, index) => index + 1));
   const { content, tag } = encrypt(Buffer.concat([secret, padding]));
@@ -149,60 +116,6 @@ export function formatPrivateKey(
     .toBuffer();
   const lines = file.toString('base64').match(/.{1,70}/g) ?? [];
   return [beginLine, ...lines, endLine, ''].join('\n');
-}
-
-interface FileEncryption {
-  /** Cipher, key derivation, and its options. */
-  readonly header: Buffer;
-  readonly blockBytes: number;
-  readonly encrypt: (secret: Buffer) => { content: Buffer; tag: Buffer };
-}
-
-function plain(): FileEncryption {
-  return {
-    header: new Writer().string('none').string('none').string('').toBuffer(),
-    blockBytes: plainBlockBytes,
-    encrypt: (content) => ({ content, tag: Buffer.alloc(0) }),
-  };
-}
-
-function encrypted({
-  passphrase,
-  cipher: name = 'aes256-ctr',
-  rounds = defaultRounds,
-}: PrivateKeyEncryption): FileEncryption {
-  const cipher = ciphers.get(name);
-  if (cipher === undefined) throw new RangeError(`not a cipher for private key files: ${name}`);
-  if (!Number.isInteger(rounds) || rounds < 1 || rounds > maximumRounds) {
-    throw new RangeError(`not a number of rounds from 1 to ${maximumRounds}: ${rounds}`);
-  }
-  if (passphrase === '') throw new RangeError('an empty passphrase protects nothing');
-  const salt = randomBytes(saltBytes);
-  const options = new Writer().string(salt).uint32(rounds).toBuffer();
-  return {
-    header: new Writer().string(name).string('bcrypt').string(options).toBuffer(),
-    blockBytes: cipher.blockBytes,
-    encrypt: (secret) => {
-      const { key, iv } = deriveKey(cipher, passphrase, salt, rounds);
-      const stream = createCipheriv(cipher.openSslName, key, iv).setAutoPadding(false);
-      const content = Buffer.concat([stream.update(secret), stream.final()]);
-      const tag = cipher.tagBytes > 0 ? (stream as CipherGCM).getAuthTag() : Buffer.alloc(0);
-      return { content, tag };
-    },
-  };
-}
-
-function deriveKey(
-  cipher: FileCipher,
-  passphrase: string,
-  salt: Buffer,
-  rounds: number,
-): { key: Buffer; iv: Buffer } {
-  const secret = Buffer.from(passphrase);
-  const derived = Buffer.alloc(cipher.keyBytes + cipher.ivBytes);
-  const refused = pbkdf(secret, secret.length, salt, salt.length, derived, derived.length, rounds);
-  if (refused !== 0) throw malformed();
-  return { key: derived.subarray(0, cipher.keyBytes), iv: derived.subarray(cipher.keyBytes) };
 }
 
 /** A private key as the file holds it, from its type on. */
@@ -250,77 +163,32 @@ export function parsePrivateKey(text: string): KeyObject {
 export function parsePrivateKeyFile(text: string, { passphrase = '' } = {}): PrivateKeyFile {
   const lines = text.trim().split(/\r?\n/);
   if (text.length > maximumCharacters || lines.shift() !== beginLine || lines.pop() !== endLine) {
-    throw malformed();
+    throw malformedPrivateKey();
   }
   const base64 = lines.join('');
   const file = Buffer.from(base64, 'base64');
-  if (file.toString('base64') !== base64) throw malformed();
-  return readOrRefuse(() => readFile(file, passphrase), malformed);
+  if (file.toString('base64') !== base64) throw malformedPrivateKey();
+  return readOrRefuse(() => readFile(file, passphrase), malformedPrivateKey);
 }
 
 function readFile(file: Buffer, passphrase: string): PrivateKeyFile {
   const reader = new Reader(file);
-  if (!reader.bytes(magic.length, 'magic').equals(magic)) throw malformed();
+  if (!reader.bytes(magic.length, 'magic').equals(magic)) throw malformedPrivateKey();
   const cipher = reader.text('cipher');
   const keyDerivation = reader.text('key derivation');
   const options = reader.string('key derivation options');
-  if (reader.uint32('number of keys') !== 1) throw malformed();
+  if (reader.uint32('number of keys') !== 1) throw malformedPrivateKey();
   const publicKey = reader.string('public key');
   const content = reader.string('private keys');
-  if (cipher === 'none' && keyDerivation === 'none') {
-    reader.end('private key file');
-    return readSecret(content, publicKey, plainBlockBytes, malformed);
-  }
-  const known = ciphers.get(cipher);
-  if (known === undefined || keyDerivation !== 'bcrypt') {
-    throw new KeyError(
-      'private_key_cipher',
-      'This private key is encrypted in a way that is not read here. Change it with: ' +
-        'ssh-keygen -p -Z aes256-ctr -f FILE',
-    );
-  }
-  const tag = reader.bytes(known.tagBytes, 'tag');
+  const { blockBytes, tagBytes, decrypt, checkRefusal } = decryptionOf(
+    cipher,
+    keyDerivation,
+    options,
+    passphrase,
+  );
+  const tag = reader.bytes(tagBytes, 'tag');
   reader.end('private key file');
-  if (passphrase === '') {
-    throw new KeyError(
-      'private_key_encrypted',
-      'This private key is protected by a passphrase. Give the passphrase, or remove it with: ' +
-        'ssh-keygen -p -N "" -f FILE',
-    );
-  }
-  const secret = decrypt(known, content, tag, options, passphrase);
-  return readSecret(secret, publicKey, known.blockBytes, wrongPassphrase);
-}
-
-function decrypt(
-  cipher: FileCipher,
-  content: Buffer,
-  tag: Buffer,
-  options: Buffer,
-  passphrase: string,
-): Buffer {
-  const reader = new Reader(options);
-  const salt = reader.string('salt');
-  const rounds = reader.uint32('rounds');
-  reader.end('key derivation options');
-  if (content.length % cipher.blockBytes !== 0) throw malformed();
-  if (rounds > maximumRounds) {
-    throw new KeyError(
-      'private_key_cipher',
-      `The passphrase of this private key takes ${rounds} rounds to check; at most ${maximumRounds} are ` +
-        'done here. Change it with: ssh-keygen -p -a 24 -f FILE',
-    );
-  }
-  const { key, iv } = deriveKey(cipher, passphrase, salt, rounds);
-  const stream = createDecipheriv(cipher.openSslName, key, iv).setAutoPadding(false);
-  if (tag.length > 0) (stream as DecipherGCM).setAuthTag(tag);
-  const secret = stream.update(content);
-  try {
-    stream.final();
-  } catch {
-    throw wrongPassphrase();
-  }
-  return secret;
+  return readSecret(decrypt(content, tag), publicKey, blockBytes, checkRefusal);
 }
 
 function readSecret(
@@ -344,8 +212,9 @@ function readSecret(
       : new SigningKey(readPrivateKey(type, reader));
   const comment = reader.string('comment').toString('utf8');
   const padding = reader.bytes(reader.remaining, 'padding');
-  if (padding.length >= blockBytes || padding.some((byte, index) => byte !== index + 1)) throw malformed();
-  if (!key.publicKey.blob.equals(publicKeyOfFile)) throw malformed();
+  if (padding.length >= blockBytes || padding.some((byte, index) => byte !== index + 1))
+    throw malformedPrivateKey();
+  if (!key.publicKey.blob.equals(publicKeyOfFile)) throw malformedPrivateKey();
   return { key, comment };
 }
 
@@ -361,30 +230,31 @@ function readPrivateKey(type: SigningKey['type'], reader: Reader): KeyObject {
 function readEd25519(reader: Reader): KeyObject {
   const publicBytes = reader.string('Ed25519 public key');
   const privateBytes = reader.string('Ed25519 private key');
-  if (privateBytes.length !== 64) throw malformed();
+  if (privateBytes.length !== 64) throw malformedPrivateKey();
   const privateKey = createPrivateKey({
     key: privateBytes.subarray(0, 32),
     format: 'raw-private',
     asymmetricKeyType: 'ed25519',
   });
   const expected = publicKeyBlob(privateKey).subarray(-32);
-  if (!publicBytes.equals(expected) || !privateBytes.subarray(32).equals(expected)) throw malformed();
+  if (!publicBytes.equals(expected) || !privateBytes.subarray(32).equals(expected))
+    throw malformedPrivateKey();
   return privateKey;
 }
 
 function readEcdsa(type: string, reader: Reader): KeyObject {
   const curveName = reader.string('curve').toString('latin1');
   const curve = curves.get(curveName);
-  if (curve === undefined || type !== `ecdsa-sha2-${curveName}`) throw malformed();
+  if (curve === undefined || type !== `ecdsa-sha2-${curveName}`) throw malformedPrivateKey();
   const point = reader.string('curve point');
   const scalar = reader.unsignedMpint('private scalar');
   const agreement = createECDH(curve.openSslName);
   try {
     agreement.setPrivateKey(scalar);
   } catch {
-    throw malformed();
+    throw malformedPrivateKey();
   }
-  if (!agreement.getPublicKey().equals(point)) throw malformed();
+  if (!agreement.getPublicKey().equals(point)) throw malformedPrivateKey();
   const half = (point.length - 1) / 2;
   return importJwk({
     kty: 'EC',
@@ -414,7 +284,7 @@ function readRsa(reader: Reader): KeyObject {
     (inverse * q) % p === 1n &&
     (exponent * privateExponent) % (p - 1n) === 1n &&
     (exponent * privateExponent) % (q - 1n) === 1n;
-  if (!agrees) throw malformed();
+  if (!agrees) throw malformedPrivateKey();
   return importJwk({
     kty: 'RSA',
     n: base64url(modulus),
@@ -432,7 +302,7 @@ function importJwk(key: webcrypto.JsonWebKey): KeyObject {
   try {
     return createPrivateKey({ key, format: 'jwk' });
   } catch {
-    throw malformed();
+    throw malformedPrivateKey();
   }
 }
 
@@ -453,15 +323,4 @@ function readSecurityKey(type: SecurityKeyType, reader: Reader): SecurityKeyHand
   reader.string('reserved');
   const publicKey = parseVerificationKey(blob.toBuffer());
   return { type, publicKey, application: application.toString('utf8'), flags, keyHandle };
-}
-
-function malformed(): KeyError {
-  return new KeyError(
-    'private_key_malformed',
-    'This is not a whole OpenSSH private key file. Use the file as ssh-keygen wrote it.',
-  );
-}
-
-function wrongPassphrase(): KeyError {
-  return new KeyError('private_key_passphrase', 'The passphrase does not open this private key.');
 }
