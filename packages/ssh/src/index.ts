@@ -1,23 +1,84 @@
 // The SSH protocol, without Berth's rules: what the other packages may use of this one. The wire format
-// (RFC 4251), keys and certificates as OpenSSH writes them, and a probe that shakes hands with a server
-// (RFC 4253).
+// (RFC 4251); keys, certificates and the files that list them, as OpenSSH writes them; and a probe that shakes
+// hands with a server (RFC 4253).
 
 export { Reader, WireError, type WireProblem, Writer } from './wire.ts';
 export { KeyError, type KeyErrorCode } from './keys/key-error.ts';
+export {
+  type PublicKeyAlgorithm,
+  type PublicKeyType,
+  type SecurityKeyType,
+  type SignatureAlgorithm,
+  certificateTypeOf,
+  keyTypeOfCertificate,
+  publicKeyAlgorithm,
+  publicKeyTypes,
+  signatureAlgorithmsOf,
+} from './keys/algorithms.ts';
 export { fingerprint } from './keys/fingerprint.ts';
-export { type PublicKey, type PublicKeyType, parsePublicKey } from './keys/public-key.ts';
+export { type PublicKey, parsePublicKey } from './keys/public-key.ts';
+export {
+  VerificationKey,
+  type VerificationPolicy,
+  type VerifiedSignature,
+  parseVerificationKey,
+} from './keys/verification-key.ts';
+export { verify } from './keys/signature.ts';
+export { SigningKey, type SigningKeyType, generateSigningKey, publicKeyBlob } from './keys/signing-key.ts';
+export { type PrivateKeyEncryption } from './keys/private-key-encryption.ts';
 export {
   type HostKey,
+  type PrivateKeyFile,
+  type SecurityKeyHandle,
   ed25519Blob,
   formatPrivateKey,
   generateHostKey,
   parsePrivateKey,
+  parsePrivateKeyFile,
 } from './keys/private-key.ts';
 export {
-  type UserCertificate,
-  type UserCertificateOptions,
-  signUserCertificate,
+  type Certificate,
+  type CertificateDemands,
+  type CertificateRole,
+  type CertificateRules,
+  checkCertificate,
+  isCertificate,
+  parseCertificate,
+  validForever,
 } from './keys/certificate.ts';
-export { knownHostsLine } from './keys/known-hosts.ts';
+export {
+  type CertificateOptions,
+  type SignedCertificate,
+  type UserCertificateOptions,
+  signCertificate,
+  signUserCertificate,
+} from './keys/certificate-authority.ts';
+export {
+  type HostKeyStanding,
+  type KnownHost,
+  KnownHosts,
+  type KnownHostMarker,
+  formatKnownHost,
+  knownHostsLine,
+} from './keys/known-hosts.ts';
+export {
+  type AuthorizedKey,
+  type AuthorizedKeyOptions,
+  type AuthorizedKeys,
+  type ForwardingPlace,
+  parseAuthorizedKey,
+  parseAuthorizedKeys,
+} from './keys/authorized-keys.ts';
+export { type Authorization, type AuthorizationRequest, authorize } from './keys/authorization.ts';
+export { RevocationList } from './keys/revocation-list.ts';
+export {
+  type Network,
+  type Origins,
+  matchesPattern,
+  matchesPatternList,
+  parseNetwork,
+  parseNetworks,
+  parseOrigins,
+} from './keys/pattern-list.ts';
 export { ProbeError, type ProbeErrorCode } from './probe-error.ts';
 export { type ProbeOptions, type ProbeResult, probe } from './probe.ts';

@@ -83,6 +83,19 @@ test('writes unsigned bytes as the number they are', () => {
   );
 });
 
+test('reads a number above zero as bytes, in its one encoding', () => {
+  fc.assert(
+    fc.property(fc.bigInt({ min: -(1n << 80n), max: 1n << 80n }), (value) => {
+      const reader = new Reader(new Writer().mpint(value).toBuffer());
+      if (value <= 0n) assert.throws(() => reader.unsignedMpint('n'), WireError);
+      else assert.equal(BigInt(`0x${reader.unsignedMpint('n').toString('hex')}`), value);
+    }),
+  );
+  for (const hex of ['00000000', '0000000100', '00000002007f', '0000000180', '00000003000080']) {
+    assert.equal(problem((reader) => reader.unsignedMpint('n'), hex).problem, 'malformed', hex);
+  }
+});
+
 test('throws only WireError for random bytes, and reads nothing beyond them', () => {
   const methods = [
     'byte',
@@ -92,6 +105,7 @@ test('throws only WireError for random bytes, and reads nothing beyond them', ()
     'string',
     'text',
     'mpint',
+    'unsignedMpint',
     'nameList',
     'end',
   ] as const;

@@ -103,6 +103,17 @@ export class Reader {
     return first < 0x80 ? unsigned : unsigned - (1n << BigInt(bytes.length * 8));
   }
 
+  /** The bytes of an mpint above zero, without its sign byte: it need not become a bigint on its way. */
+  unsignedMpint(what: string): Buffer {
+    const start = this.#offset;
+    const bytes = this.string(what);
+    const [first = 0, second = 0] = bytes;
+    if (first === 0 ? second < 0x80 : first >= 0x80) {
+      throw new WireError(what, start, 'malformed', 'not a number above zero in its shortest form');
+    }
+    return first === 0 ? bytes.subarray(1) : bytes;
+  }
+
   nameList(what: string): string[] {
     const start = this.#offset;
     const bytes = this.string(what);

@@ -1,15 +1,14 @@
 // One public key as people paste it: `type base64 comment`, the line of a .pub file or of
 // authorized_keys without options. Called when someone adds a key in the console, API or CLI, and by
-// the other files here. The blobs follow RFC 4253 section 6.6 (RSA), RFC 5656 section 3.1 (ECDSA),
-// RFC 8709 section 4 (Ed25519) and OpenSSH's PROTOCOL.u2f (sk-*).
+// the other files here (sshd(8), AUTHORIZED_KEYS FILE FORMAT). What the base64 holds is read by
+// verification-key.ts.
 //
 // OpenSSH reads such a line leniently; here a line that it would read differently than a person does
 // (two keys, options, a certificate) is refused with the cure.
 
-import { createPublicKey } from 'node:crypto';
-import { Reader, WireError } from '../wire.ts';
-import { fingerprint } from './fingerprint.ts';
+import { type PublicKeyType, isPublicKeyType, publicKeyTypes } from './algorithms.ts';
 import { KeyError } from './key-error.ts';
+import { type VerificationKey, parseVerificationKey } from './verification-key.ts';
 
 export interface PublicKey {
   readonly type: PublicKeyType;
@@ -25,44 +24,8 @@ export interface PublicKey {
   readonly line: string;
 }
 
-export type PublicKeyType =
-  | 'ssh-ed25519'
-  | 'ecdsa-sha2-nistp256'
-  | 'ecdsa-sha2-nistp384'
-  | 'ecdsa-sha2-nistp521'
-  | 'ssh-rsa'
-  | 'sk-ssh-ed25519@openssh.com'
-  | 'sk-ecdsa-sha2-nistp256@openssh.com';
-
 // Room for RSA of 16384 bits, the most that OpenSSH and OpenSSL take, with a long comment.
 const maximumCharacters = 16 * 1024;
-const maximumRsaBits = 16384;
-
-const curves = {
-  nistp256: { namedCurve: 'P-256', bits: 256 },
-  nistp384: { namedCurve: 'P-384', bits: 384 },
-  nistp521: { namedCurve: 'P-521', bits: 521 },
-} as const;
-
-/** Each reads what follows the type in a blob and returns the bits. */
-const readers: Record<PublicKeyType, (reader: Reader) => number> = {
-  'ssh-ed25519': readEd25519,
-  'ecdsa-sha2-nistp256': (reader) => readEcdsa(reader, 'nistp256'),
-  'ecdsa-sha2-nistp384': (reader) => readEcdsa(reader, 'nistp384'),
-  'ecdsa-sha2-nistp521': (reader) => readEcdsa(reader, 'nistp521'),
-  'ssh-rsa': readRsa,
-  'sk-ssh-ed25519@openssh.com': (reader) => {
-    const bits = readEd25519(reader);
-    reader.string('application');
-    return bits;
-  },
-  'sk-ecdsa-sha2-nistp256@openssh.com': (reader) => {
-    const bits = readEcdsa(reader, 'nistp256');
-    reader.string('application');
-    return bits;
-  },
-};
-
 const pasteThePublicFile = 'Paste the one line of your .pub file, for example ~/.ssh/id_ed25519.pub.';
 const makeANewKey = 'Make a new key with: ssh-keygen -t ed25519';
 
@@ -77,18 +40,10 @@ export function parsePublicKey(text: string, { minimumRsaBits = 2048 } = {}): Pu
 
   const [type = '', base64 = ''] = text.trim().split(/[ \t]+/, 2);
   if (!isPublicKeyType(type)) throw refusalOfType(type, text);
-  const blob = decodeBase64(base64);
-  const bits = readBlob(type, blob);
-  if (type === 'ssh-rsa' && bits < minimumRsaBits) {
-    throw new KeyError(
-      'rsa_too_short',
-      `This RSA key has ${bits} bits; at least ${minimumRsaBits} are needed. ${makeANewKey}`,
-    );
-  }
-
+  const key = readBlob(type, decodeBase64(base64), minimumRsaBits);
   const comment = sanitize(text.trim().replace(/^\S+[ \t]+\S+/, ''));
   const line = `${type} ${base64}${comment === '' ? '' : ` ${comment}`}`;
-  return { type, blob, comment, bits, fingerprint: fingerprint(blob), line };
+  return { type, blob: key.blob, comment, bits: key.bits, fingerprint: key.fingerprint, line };
 }
 
 function refuseOtherFormats(text: string): void {
@@ -135,7 +90,7 @@ function refusalOfType(type: string, text: string): KeyError {
   if (type === 'ssh-dss') {
     return new KeyError('dsa', `DSA keys are no longer safe, and OpenSSH refuses them. ${makeANewKey}`);
   }
-  const known = [...Object.keys(readers), 'ssh-dss'].map((name) => RegExp.escape(name)).join('|');
+  const known = [...publicKeyTypes, 'ssh-dss'].map((name) => RegExp.escape(name)).join('|');
   if (new RegExp(`[ \\t](?:${known})[ \\t]+AAAA`).test(text)) {
     return new KeyError(
       'options_not_allowed',
@@ -145,7 +100,7 @@ function refusalOfType(type: string, text: string): KeyError {
   }
   return new KeyError(
     'unknown_type',
-    `This does not start with a known key type (${Object.keys(readers).join(', ')}). ${pasteThePublicFile}`,
+    `This does not start with a known key type (${publicKeyTypes.join(', ')}). ${pasteThePublicFile}`,
   );
 }
 
@@ -176,76 +131,22 @@ function truncatedRefusal(): KeyError {
   return new KeyError('truncated', `The key is incomplete: its end is missing. ${pasteThePublicFile}`);
 }
 
-function readBlob(type: PublicKeyType, blob: Buffer): number {
-  const reader = new Reader(blob);
+function readBlob(type: PublicKeyType, blob: Buffer, minimumRsaBits: number): VerificationKey {
   try {
-    if (!reader.string('key type').equals(Buffer.from(type))) throw mismatchRefusal();
-    const bits = readers[type](reader);
-    reader.end('public key');
-    return bits;
+    const key = parseVerificationKey(blob, { minimumRsaBits });
+    if (key.type === type) return key;
   } catch (error) {
-    if (!(error instanceof WireError)) throw error;
-    if (error.problem === 'truncated') throw truncatedRefusal();
-    if (error.problem === 'trailing') {
-      throw new KeyError('trailing_data', `There is more after the end of the key. ${pasteThePublicFile}`);
+    if (!(error instanceof KeyError)) throw error;
+    if (error.code === 'truncated') throw truncatedRefusal();
+    if (error.code === 'bad_key' || error.code === 'trailing_data') {
+      throw new KeyError(error.code, `${error.message} ${pasteThePublicFile}`);
     }
-    throw damagedRefusal(`a number in it is badly written`);
+    if (error.code === 'rsa_too_short' || error.code === 'rsa_too_long') throw error;
   }
-}
-
-function mismatchRefusal(): KeyError {
-  return new KeyError(
+  throw new KeyError(
     'type_mismatch',
     `The key type before the key and the one inside it differ. ${pasteThePublicFile}`,
   );
-}
-
-function damagedRefusal(reason: string): KeyError {
-  return new KeyError('bad_key', `The key is damaged (${reason}). ${pasteThePublicFile}`);
-}
-
-function readEd25519(reader: Reader): number {
-  const length = reader.string('Ed25519 key').length;
-  if (length !== 32) throw damagedRefusal(`an Ed25519 key has 32 bytes, this one ${length}`);
-  return 256;
-}
-
-function readEcdsa(reader: Reader, curveName: keyof typeof curves): number {
-  const { namedCurve, bits } = curves[curveName];
-  if (!reader.string('curve').equals(Buffer.from(curveName))) throw mismatchRefusal();
-  const point = reader.string('curve point');
-  // RFC 5656 allows point compression, no implementation uses it, and OpenSSH refuses it.
-  if (point.length !== 1 + 2 * Math.ceil(bits / 8) || point[0] !== 4) {
-    throw damagedRefusal('its curve point has a wrong form');
-  }
-  try {
-    createPublicKey({ key: point, format: 'raw-public', asymmetricKeyType: 'ec', namedCurve });
-  } catch {
-    throw damagedRefusal('its curve point is not on the curve');
-  }
-  return bits;
-}
-
-function readRsa(reader: Reader): number {
-  const exponent = reader.mpint('RSA exponent');
-  const modulus = reader.mpint('RSA modulus');
-  if (modulus <= 0n || modulus % 2n === 0n) throw damagedRefusal('its RSA modulus is even or negative');
-  // OpenSSL, and with it sshd, takes no exponent beyond 64 bits.
-  if (exponent < 3n || exponent % 2n === 0n || exponent >= 1n << 64n || exponent >= modulus) {
-    throw damagedRefusal('its RSA exponent is out of range');
-  }
-  const bits = modulus.toString(2).length;
-  if (bits > maximumRsaBits) {
-    throw new KeyError(
-      'rsa_too_long',
-      `This RSA key has ${bits} bits; at most ${maximumRsaBits} are taken. ${makeANewKey}`,
-    );
-  }
-  return bits;
-}
-
-function isPublicKeyType(type: string): type is PublicKeyType {
-  return Object.hasOwn(readers, type);
 }
 
 /** Comments end up in terminals, logs and authorized_keys: no controls, line ends or bidirectional marks. */

@@ -1,7 +1,7 @@
 // OpenSSH's ssh-keygen for tests: what it makes and prints is what our keys and certificates are held to.
 
 import { execFileSync } from 'node:child_process';
-import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdtempSync, readFileSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 
@@ -25,6 +25,30 @@ export function sshKeygenOn(content: string, ...parameters: string[]): string {
     const file = join(folder, 'file');
     writeFileSync(file, content, { mode: 0o600 });
     return sshKeygen(...parameters, '-f', file);
+  });
+}
+
+/**
+ * Calls ssh-keygen in a folder that holds `files` (name -> content), with `input` to read, and returns what it
+ * printed and every file that is there afterwards.
+ */
+export function sshKeygenIn(
+  files: Readonly<Record<string, string | Buffer>>,
+  parameters: readonly string[],
+  input = '',
+): { printed: string; files: ReadonlyMap<string, Buffer> } {
+  return withFolder((folder) => {
+    for (const [name, content] of Object.entries(files)) {
+      writeFileSync(join(folder, name), content, { mode: 0o600 });
+    }
+    const printed = execFileSync('ssh-keygen', parameters, {
+      cwd: folder,
+      encoding: 'utf8',
+      input,
+      stdio: ['pipe', 'pipe', 'pipe'],
+    });
+    const names = readdirSync(folder);
+    return { printed, files: new Map(names.map((name) => [name, readFileSync(join(folder, name))])) };
   });
 }
 
