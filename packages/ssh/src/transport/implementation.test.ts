@@ -2,8 +2,9 @@
 
 import assert from 'node:assert/strict';
 import { once } from 'node:events';
-import { closeSync, openSync } from 'node:fs';
-import { type AddressInfo, type Socket, connect, createServer } from 'node:net';
+import { type AddressInfo, connect, createServer } from 'node:net';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { test } from 'node:test';
 import { implementation, packetProtection, quickAck } from './implementation.ts';
 import { packetAlgorithm } from './packet-algorithms.ts';
@@ -26,19 +27,20 @@ test('asks the kernel for acknowledgements on sockets, and takes a no', async ()
   await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
   const socket = connect((server.address() as AddressInfo).port, '127.0.0.1');
   await once(socket, 'connect');
-  assert.equal(quickAck(descriptorOf(socket)), hasAddon);
+  assert.equal(quickAck(socket), hasAddon);
   socket.end();
   await once(socket, 'close');
+  assert.equal(quickAck(socket), false);
   await new Promise((resolve) => server.close(resolve));
 
-  const file = openSync('/dev/null');
-  assert.equal(quickAck(file), false);
-  closeSync(file);
-  assert.equal(quickAck(-1), false);
+  // A socket that is none of TCP's.
+  const path = join(tmpdir(), `quick-ack-${process.pid}.sock`);
+  const other = createServer((socket) => socket.resume());
+  await new Promise<void>((resolve) => other.listen(path, resolve));
+  const unfit = connect(path);
+  await once(unfit, 'connect');
+  assert.equal(quickAck(unfit), false);
+  unfit.end();
+  await once(unfit, 'close');
+  await new Promise((resolve) => other.close(resolve));
 });
-
-/** Node keeps it in its own handle. */
-function descriptorOf(socket: Socket): number {
-  const { _handle: handle } = socket as unknown as { _handle: { fd: number } };
-  return handle.fd;
-}

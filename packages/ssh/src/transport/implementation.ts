@@ -1,6 +1,7 @@
 // Which implementation protects the packets of this process: the addon where it was built and loads, and
 // node:crypto where not. Decided once.
 
+import type { Socket } from 'node:net';
 import { loadAddon } from '../../native/addon.ts';
 import type { PacketProtection } from './packet-protection.ts';
 import { nativeProtection } from './packet-protection-native.ts';
@@ -27,7 +28,13 @@ export function implementation(): Implementation {
   return current;
 }
 
-/** Asks the kernel to acknowledge at once what arrived on this socket. Returns whether it could be asked. */
-export function quickAck(descriptor: number): boolean {
-  return addon?.quickAck(descriptor) ?? false;
+/**
+ * Asks the kernel to acknowledge at once what arrived on this socket, until it thinks otherwise (tcp(7),
+ * TCP_QUICKACK). Returns whether it could be asked.
+ */
+export function quickAck(socket: Socket): boolean {
+  // Node names the descriptor nowhere but in its own handle, which is gone when the socket was destroyed.
+  const { _handle: handle } = socket as unknown as { _handle: { fd?: number } | null };
+  const descriptor = handle?.fd ?? -1;
+  return addon !== undefined && descriptor >= 0 && addon.quickAck(descriptor);
 }

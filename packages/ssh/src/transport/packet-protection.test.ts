@@ -481,6 +481,54 @@ for (const [name, protection] of implementations) {
       assert.throws(() => protection.createOpener(algorithm, keys, { sequenceNumber: -1 }), RangeError);
     });
 
+    test('changes no byte outside of the packets', () => {
+      for (const [, algorithm] of algorithms) {
+        const keys = keysFor(algorithm);
+        const protector = protection.createProtector(algorithm, keys);
+        const payloads = [Buffer.alloc(1, 94), Buffer.alloc(100, 95)];
+        const packets = new Packets();
+        packets.add(0, 1);
+        packets.add(1, 100);
+        const bytes = Buffer.alloc(500, 0xa5);
+        const end = protector.seal(Buffer.concat(payloads), packets, bytes, 77);
+        const opener = protection.createOpener(algorithm, keys);
+        const isUntouched = (): boolean =>
+          bytes.every((byte, index) => byte === 0xa5 || (index >= 77 && index < end));
+        assert.ok(isUntouched());
+        assert.equal(opener.open(bytes, 77, end, packets), end);
+        assert.deepEqual(
+          payloads.map((_, index) => packets.payload(bytes, index)),
+          payloads,
+        );
+        assert.ok(isUntouched());
+      }
+    });
+
+    test('opens nothing of what a stranger makes up', () => {
+      for (const [, algorithm] of protectedAlgorithms) {
+        const keys = keysFor(algorithm);
+        const madeUp = fc.tuple(fc.nat(300), fc.uint8Array({ maxLength: 400 }));
+        fc.assert(
+          fc.property(madeUp, ([length, rest]) => {
+            // Half of them with a length that is likely to be taken.
+            const bytes = Buffer.concat([Buffer.from([0, 0, 0, (length * 16) & 255]), rest]);
+            for (const each of [bytes, Buffer.from(rest)]) {
+              const packets = new Packets();
+              const opener = protection.createOpener(algorithm, keys);
+              try {
+                opener.open(each, 0, each.length, packets);
+                assert.equal(packets.stopped, 'partial');
+              } catch (error) {
+                assert.ok(error instanceof PacketError, String(error));
+              }
+              assert.equal(packets.count, 0);
+            }
+          }),
+          { numRuns: 100 },
+        );
+      }
+    });
+
     test('does nothing more once it was closed', () => {
       for (const [, algorithm] of algorithms) {
         const keys = keysFor(algorithm);
