@@ -1,7 +1,9 @@
 // What the process stands on, and the one thing beside packets that the addon does.
 
 import assert from 'node:assert/strict';
+import { spawnSync } from 'node:child_process';
 import { once } from 'node:events';
+import { appendFileSync, cpSync, mkdtempSync, readdirSync, rmSync } from 'node:fs';
 import { type AddressInfo, connect, createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -19,6 +21,89 @@ test('protects packets with what it says it does', () => {
   assert.equal(opener.open(bytes, 0, bytes.length, packets), bytes.length);
   assert.equal(packets.payload(bytes, 0).toString(), 'text');
   assert.equal(opener.constructor.name, implementation().name === 'addon' ? 'NativeOpener' : 'NodeOpener');
+});
+
+/** Runs build.ts in a copy of native/, and says what is loaded from there afterwards: its functions, or why not. */
+class Copy {
+  readonly #folder = mkdtempSync(join(tmpdir(), 'addon-test-'));
+
+  constructor() {
+    const native = join(import.meta.dirname, '../../native');
+    for (const name of ['addon.ts', 'build.ts', 'packet-protection.c']) {
+      cpSync(join(native, name), join(this.#folder, name));
+    }
+  }
+
+  build(path: string): string {
+    this.#run(path, 'build.ts');
+    return this.load();
+  }
+
+  load(): string {
+    const program = `import { loadAddon } from './addon.ts';
+      const addon = loadAddon();
+      process.stdout.write(typeof addon === 'string' ? addon : Object.keys(addon).join(' '));`;
+    return this.#run('', '--input-type=module', '--eval', program);
+  }
+
+  changeSource(): void {
+    appendFileSync(join(this.#folder, 'packet-protection.c'), '// changed\n');
+  }
+
+  breakSource(): void {
+    appendFileSync(join(this.#folder, 'packet-protection.c'), '#error broken\n');
+  }
+
+  get built(): string[] {
+    return readdirSync(join(this.#folder, 'build'));
+  }
+
+  remove(): void {
+    rmSync(this.#folder, { recursive: true });
+  }
+
+  #run(path: string, ...parameters: string[]): string {
+    const options = { cwd: this.#folder, env: { PATH: path }, encoding: 'utf8' } as const;
+    const { status, stdout, stderr } = spawnSync(process.execPath, parameters, options);
+    assert.equal(status, 0, stderr);
+    assert.equal(stderr, '');
+    return stdout;
+  }
+}
+
+test('goes without the addon where there is no compiler, and says so', () => {
+  const copy = new Copy();
+  try {
+    assert.match(copy.load(), /^the addon was not built for Node \d+\.\d+\.\d+$/);
+    assert.equal(copy.build('/nowhere'), 'there was no C compiler (cc) to build the addon with');
+  } finally {
+    copy.remove();
+  }
+});
+
+const hasCompiler = spawnSync('cc', ['--version']).status === 0;
+
+test('builds the addon once for each source', { skip: hasCompiler ? false : 'there is no cc' }, () => {
+  const copy = new Copy();
+  const path = process.env['PATH'] ?? '';
+  try {
+    const functions = 'create open seal sequenceNumber close quickAck';
+    assert.equal(copy.build('/nowhere').startsWith('there was'), true);
+    assert.equal(copy.build(path), functions);
+    const [first] = copy.built;
+    assert.equal(copy.built.length, 1);
+    // No compiler is asked for what is there.
+    assert.equal(copy.build('/nowhere'), functions);
+    copy.changeSource();
+    assert.match(copy.load(), /not built/);
+    assert.equal(copy.build(path), functions);
+    assert.equal(copy.built.length, 1);
+    assert.notEqual(copy.built[0], first);
+    copy.breakSource();
+    assert.match(copy.build(path), /did not build the addon: .*packet-protection\.c/);
+  } finally {
+    copy.remove();
+  }
 });
 
 test('asks the kernel for acknowledgements on sockets, and takes a no', async () => {
