@@ -1,6 +1,7 @@
 /**
  * What a relay does to each packet, once opening and once sealing it, by the addon and by node:crypto, in
- * turns; and the addon beside `openssl speed`, which does the cipher's work and nothing else.
+ * turns; and the addon beside `openssl speed`, which does the cipher's work and nothing else, though with
+ * the machine's OpenSSL and not with Node's.
  */
 import { execFileSync } from 'node:child_process';
 import { randomBytes } from 'node:crypto';
@@ -64,9 +65,9 @@ export async function sshCiphers(): Promise<Figure[]> {
       figures.push(
         { name: `${label}: addon, each byte opened and sealed`, value: rate, unit: 'MiB/s' },
         {
-          name: `${label}: addon, share of openssl speed`,
+          name: `${label}: addon / openssl speed`,
           value: (2 * rate) / opensslRate(openssl),
-          unit: '',
+          unit: 'times',
         },
       );
     }

@@ -4,7 +4,7 @@
 // checked here. The packet formats are those of RFC 4253 section 6, OpenSSH's PROTOCOL sections 1.5 and
 // 1.6, and its PROTOCOL.chacha20poly1305. Also: TCP_QUICKACK, which Node has no call for.
 //
-// Node-API only, so that one build serves every Node with the same OpenSSL; build.mjs compiles it.
+// Node-API, and no part of V8 or C++; addon.ts compiles it.
 
 #define NAPI_VERSION 9
 #include <node_api.h>
@@ -222,11 +222,12 @@ static int open_ctr(State *state, uint8_t *at, uint32_t packet) {
 }
 
 static int seal_ctr(State *state, uint8_t *at, uint32_t packet) {
-  bool is_done =
-      state->is_length_in_blocks
-          ? hmac(state, at, packet, at + packet) && apply(state->cipher, at, packet)
-          : apply(state->cipher, at + LENGTH_FIELD, packet - LENGTH_FIELD) && hmac(state, at, packet, at + packet);
-  return is_done ? 0 : OPENSSL_FAILED;
+  uint8_t *tag = at + packet;
+  if (state->is_length_in_blocks) {
+    return hmac(state, at, packet, tag) && apply(state->cipher, at, packet) ? 0 : OPENSSL_FAILED;
+  }
+  bool is_encrypted = apply(state->cipher, at + LENGTH_FIELD, packet - LENGTH_FIELD);
+  return is_encrypted && hmac(state, at, packet, tag) ? 0 : OPENSSL_FAILED;
 }
 
 // ---- any of them
@@ -623,6 +624,6 @@ NAPI_MODULE_INIT() {
       {"close", NULL, close_call, NULL, NULL, NULL, napi_enumerable, NULL},
       {"quickAck", NULL, quick_ack_call, NULL, NULL, NULL, napi_enumerable, NULL},
   };
-  if (napi_define_properties(env, exports, sizeof functions / sizeof *functions, functions) != napi_ok) return NULL;
-  return exports;
+  size_t count = sizeof functions / sizeof *functions;
+  return napi_define_properties(env, exports, count, functions) == napi_ok ? exports : NULL;
 }
