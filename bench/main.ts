@@ -9,6 +9,7 @@ import { burst } from './burst.ts';
 import { create } from './create.ts';
 import { manyEnvironments } from './many.ts';
 import { memory } from './memory.ts';
+import { sshCiphers } from './ssh-ciphers.ts';
 
 export interface Figure {
   name: string;
@@ -18,21 +19,30 @@ export interface Figure {
   target?: string;
 }
 
-const benches: Record<string, { what: string; run(): Promise<Figure[]> }> = {
-  create: { what: 'from the request to the first login, beside docker run of the same image', run: create },
-  burst: { what: '100 environments asked for at once', run: burst },
-  many: { what: 'what 10,000 environments cost', run: manyEnvironments },
-  memory: { what: "the server's memory at rest, with the embedded database", run: memory },
+const benches: Record<string, { what: string; needsDocker: boolean; run(): Promise<Figure[]> }> = {
+  create: {
+    what: 'from the request to the first login, beside docker run of the same image',
+    needsDocker: true,
+    run: create,
+  },
+  burst: { what: '100 environments asked for at once', needsDocker: true, run: burst },
+  many: { what: 'what 10,000 environments cost', needsDocker: true, run: manyEnvironments },
+  memory: { what: "the server's memory at rest, with the embedded database", needsDocker: true, run: memory },
+  'ssh-ciphers': {
+    what: 'one opening and one sealing of SSH packets, by the addon and by node:crypto',
+    needsDocker: false,
+    run: sshCiphers,
+  },
 };
 
 const [name = '', ...flags] = process.argv.slice(2);
 const bench = benches[name];
 if (bench === undefined || flags.some((flag) => flag !== '--json')) {
-  const names = Object.entries(benches).map(([each, { what }]) => `  ${each.padEnd(8)} ${what}`);
+  const names = Object.entries(benches).map(([each, { what }]) => `  ${each.padEnd(11)} ${what}`);
   process.stderr.write(`usage: npm run bench -- NAME [--json]\n${names.join('\n')}\n`);
   process.exit(2);
 }
-if (skipWithoutDocker !== false) {
+if (bench.needsDocker && skipWithoutDocker !== false) {
   process.stderr.write(`berth: the bench ${skipWithoutDocker}\n`);
   process.exit(1);
 }

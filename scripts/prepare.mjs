@@ -30,6 +30,8 @@ export function prepare() {
   const node = join(root, 'node_modules', 'node', 'bin', 'node');
   if (!existsSync(node))
     fail('The package "node" brought no binary for this machine. Remove node_modules and try again.');
+  // Installing has built it; this is for a source that changed since.
+  spawnSync(node, [join(root, 'packages/ssh/native/build.ts')], { stdio: ['ignore', 2, 2] });
   return node;
 }
 

@@ -1,6 +1,6 @@
 // The SSH protocol, without Berth's rules: what the other packages may use of this one. The wire format
-// (RFC 4251); keys, certificates and the files that list them, as OpenSSH writes them; and a probe that shakes
-// hands with a server (RFC 4253).
+// (RFC 4251); keys, certificates and the files that list them, as OpenSSH writes them; a probe that shakes hands
+// with a server (RFC 4253); and what protects packets in this process.
 
 export { Reader, WireError, type WireProblem, Writer } from './wire.ts';
 export { KeyError, type KeyErrorCode } from './keys/key-error.ts';
@@ -80,5 +80,6 @@ export {
   parseNetworks,
   parseOrigins,
 } from './keys/pattern-list.ts';
+export { type Implementation, implementation } from './transport/implementation.ts';
 export { ProbeError, type ProbeErrorCode } from './probe-error.ts';
 export { type ProbeOptions, type ProbeResult, probe } from './probe.ts';

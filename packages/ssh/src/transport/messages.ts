@@ -14,5 +14,6 @@ export const message = {
 export const disconnectReason = {
   protocolError: 2,
   keyExchangeFailed: 3,
+  macError: 5,
   hostKeyNotVerifiable: 9,
 } as const;

@@ -1,0 +1,133 @@
+// The client's side of a connection to a real server, as far as tests of the transport need it: one key
+// exchange (RFC 4253, section 7) with a chosen cipher and MAC, and then packets with the keys of it.
+
+import { once } from 'node:events';
+import { type Socket, connect } from 'node:net';
+import { takeLine } from '../transport/identification.ts';
+import { InputBuffer } from '../transport/input-buffer.ts';
+import { derivePacketKeys } from '../transport/key-derivation.ts';
+import { exchangeHash, startKeyExchange } from '../transport/key-exchange.ts';
+import { formatKexInit, parseKexInit } from '../transport/kexinit.ts';
+import { message } from '../transport/messages.ts';
+import { packetAlgorithm } from '../transport/packet-algorithms.ts';
+import { formatPacket, takePacket } from '../transport/packet.ts';
+import type { Opener, PacketProtection, Protector } from '../transport/packet-protection.ts';
+import { Packets } from '../transport/packets.ts';
+import { Reader, Writer } from '../wire.ts';
+
+const identification = 'SSH-2.0-Berth_test';
+
+export interface ClientOptions {
+  readonly host: string;
+  readonly port: number;
+  readonly cipher: string;
+  readonly mac: string;
+  readonly isStrict: boolean;
+  readonly protection: PacketProtection;
+}
+
+export class Client {
+  readonly #socket: Socket;
+  readonly #input = new InputBuffer();
+  #protector: Protector | undefined;
+  #opener: Opener | undefined;
+
+  private constructor(socket: Socket) {
+    this.#socket = socket;
+    // Whoever waits for bytes learns of it as an error.
+    socket.on('end', () => socket.destroy(new Error('the server ended the connection')));
+    socket.on('error', () => {});
+  }
+
+  /** Resolves when both sides have sent NEWKEYS. The server's host key is taken as it comes. */
+  static async connect(options: ClientOptions): Promise<Client> {
+    const socket = connect({ host: options.host, port: options.port, noDelay: true });
+    await once(socket, 'connect');
+    const client = new Client(socket);
+    await client.#exchangeKeys(options);
+    return client;
+  }
+
+  send(payload: Buffer): void {
+    this.#socket.write(this.#protector?.sealOne(payload) ?? formatPacket(payload));
+  }
+
+  receive(): Promise<Buffer> {
+    const opener = this.#opener;
+    if (opener === undefined) return this.#take(takePacket);
+    const packets = new Packets(1);
+    return this.#take((input) => {
+      const bytes = input.peek();
+      const end = opener.open(bytes, 0, bytes.length, packets);
+      if (packets.count === 0) return undefined;
+      const payload = Buffer.from(packets.payload(bytes, 0));
+      input.take(end);
+      return payload;
+    });
+  }
+
+  async close(): Promise<void> {
+    const closed = once(this.#socket, 'close');
+    this.#socket.destroy();
+    await closed;
+    this.#protector?.close();
+    this.#opener?.close();
+  }
+
+  async #exchangeKeys({ cipher, mac, isStrict, protection }: ClientOptions): Promise<void> {
+    this.#socket.write(`${identification}\r\n`);
+    const { text: serverIdentification } = await this.#take(takeLine);
+    const clientKexInit = formatKexInit({
+      keyExchange: ['curve25519-sha256', ...(isStrict ? ['kex-strict-c-v00@openssh.com'] : [])],
+      hostKey: ['ssh-ed25519'],
+      encryptionClientToServer: [cipher],
+      encryptionServerToClient: [cipher],
+      macClientToServer: [mac],
+      macServerToClient: [mac],
+      compressionClientToServer: ['none'],
+      compressionServerToClient: ['none'],
+    });
+    this.send(clientKexInit);
+    const serverKexInit = await this.receive();
+    const knowsStrict = parseKexInit(serverKexInit).proposal.keyExchange.includes(
+      'kex-strict-s-v00@openssh.com',
+    );
+    const exchange = startKeyExchange('curve25519-sha256');
+    this.send(new Writer().byte(message.kexEcdhInit).string(exchange.clientShare).toBuffer());
+    const reader = new Reader(await this.receive());
+    reader.byte('message number');
+    const hostKey = reader.string('host key');
+    const serverShare = reader.string('server share');
+    const sharedSecret = exchange.sharedSecret(serverShare);
+    const hashed = exchangeHash({
+      clientIdentification: identification,
+      serverIdentification,
+      clientKexInit,
+      serverKexInit,
+      hostKey,
+      clientShare: exchange.clientShare,
+      serverShare,
+      sharedSecret,
+    });
+    this.send(Buffer.from([message.newKeys]));
+    await this.receive();
+
+    const algorithm = packetAlgorithm(cipher, mac);
+    const material = { hashName: 'sha256', sharedSecret, exchangeHash: hashed, sessionId: hashed };
+    // KEXINIT, the exchange and NEWKEYS were three packets from either side.
+    const options = { sequenceNumber: isStrict && knowsStrict ? 0 : 3 };
+    const sealingKeys = derivePacketKeys(material, algorithm, 'clientToServer');
+    this.#protector = protection.createProtector(algorithm, sealingKeys, options);
+    const openingKeys = derivePacketKeys(material, algorithm, 'serverToClient');
+    this.#opener = protection.createOpener(algorithm, openingKeys, options);
+  }
+
+  async #take<T>(taker: (input: InputBuffer) => T | undefined): Promise<T> {
+    for (;;) {
+      const taken = taker(this.#input);
+      if (taken !== undefined) return taken;
+      const [chunk] = (await once(this.#socket, 'data')) as [Buffer];
+      this.#input.push(chunk);
+    }
+  }
+}
