@@ -50,7 +50,12 @@ export async function audit(session: Session, { principal, source }: Actor, act:
       customer_id: act.customerId ?? principal?.customerId ?? null,
       source,
       target: act.target ?? null,
-      detail: JSON.stringify(act.detail ?? {}),
+      detail: JSON.stringify(act.detail ?? {}, wellFormed),
     })
     .execute();
+}
+
+/** JSON has a word for half a character; the database's JSON does not. */
+function wellFormed(_name: string, value: unknown): unknown {
+  return typeof value === 'string' ? value.toWellFormed() : value;
 }

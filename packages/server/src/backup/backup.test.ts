@@ -307,6 +307,14 @@ for (const [index, on] of databases.entries()) {
     });
 
     test('is for administrators only, and takes nothing but a backup', async () => {
+      const chief = await source.plane.account('chiefs', 'admin');
+      const nothing = await source.app.inject({
+        method: 'POST',
+        url: routes.restore,
+        headers: bearer(chief),
+      });
+      assert.equal(nothing.statusCode, 422, nothing.body);
+      assert.equal(nothing.json<Problem>().code, 'bad_backup');
       const member = await source.plane.account('alice').catch(async () => source.plane.account('bob'));
       for (const [method, url] of [
         ['GET', routes.backup],

@@ -1,6 +1,6 @@
 /** GET /api/backup, POST /api/restore */
 import type { Readable } from 'node:stream';
-import { RestoreQuery, Restored, routes, rowCountsHeader } from '@berth/contract';
+import { BerthError, RestoreQuery, Restored, routes, rowCountsHeader } from '@berth/contract';
 import type { TypeBoxTypeProvider } from '@fastify/type-provider-typebox';
 import Type from 'typebox';
 import { actorOf } from '../audit/audit.ts';
@@ -58,6 +58,11 @@ export function backupRoutes(app: App, services: Services): void {
       },
       async (request, reply) => {
         const { replace = false } = request.query;
+        if (request.body === undefined)
+          throw new BerthError(
+            'bad_backup',
+            'The request has no body; it must be what GET /api/backup answered.',
+          );
         const restored = await restore(services, actorOf(request), request.body as Readable, { replace });
         // Whoever asked hears of it first, unless it has gone.
         if (reply.raw.destroyed) services.lifecycle.restart();

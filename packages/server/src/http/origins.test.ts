@@ -66,8 +66,8 @@ describe('a request', () => {
         'access-control-request-headers': 'authorization,content-type',
       },
     });
-    assert.equal(preflight.statusCode, 404);
-    assert.equal(preflight.json<Problem>().code, 'not_found');
+    assert.equal(preflight.statusCode, 405);
+    assert.equal(preflight.json<Problem>().code, 'method_not_allowed');
     const { token } = await plane.account('visitors');
     const simple = await app.inject({
       url: routes.environments,
