@@ -81,7 +81,7 @@ for (const database of databases) {
             `--seed=${seed}`,
             '--no-color',
           ],
-          { timeoutMs: 170_000 },
+          { timeoutMs: 170_000, cwd: folder },
         );
         assert.equal(run.code, 0, `${run.stdout.slice(-6000)}\n${run.stderr.slice(-2000)}`);
         const generated = Number(/(\d+) generated/.exec(run.stdout)?.[1]);
