@@ -126,6 +126,7 @@ export async function startServer(
         restart,
       },
       poolUse: () => opened.poolUse(),
+      queriesRun: () => opened.queriesRun(),
       notices,
       platform,
       addresses,

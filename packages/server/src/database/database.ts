@@ -31,6 +31,8 @@ export interface OpenDatabase {
   /** The embedded database's vacuum; PostgreSQL does that by itself. */
   maintain(): Promise<void>;
   poolUse(): PoolUse;
+  /** How many queries were run since it was opened. */
+  queriesRun(): number;
   close(): Promise<void>;
 }
 
@@ -76,7 +78,13 @@ async function openPGlite(folder: string): Promise<OpenDatabase> {
     ],
   });
   const pool = new SingleSessionPool(engine);
-  const database = new Kysely<Tables>({ dialect: new PostgresDialect({ pool }) });
+  let queries = 0;
+  const database = new Kysely<Tables>({
+    dialect: new PostgresDialect({ pool }),
+    log: () => {
+      queries += 1;
+    },
+  });
   return {
     kind: 'PGlite',
     database,
@@ -99,6 +107,7 @@ async function openPGlite(folder: string): Promise<OpenDatabase> {
       }
     },
     poolUse: () => pool.use,
+    queriesRun: () => queries,
     close: () => database.destroy(),
   };
 }
@@ -152,9 +161,11 @@ async function openPostgres(url: string, logger: Logger): Promise<OpenDatabase> 
   const config = { connectionString: url, application_name: 'berth', connectionTimeoutMillis: 10_000 };
   const pool = new pg.Pool({ ...config, max: 10, types: postgresTypes });
   pool.on('error', (error) => logger.warn({ error: error.message }, 'a database connection was lost'));
+  let queries = 0;
   const database = new Kysely<Tables>({
     dialect: new PostgresDialect({ pool }),
     log: (event: LogEvent) => {
+      queries += 1;
       if (event.level === 'error')
         logger.debug({ sql: event.query.sql, error: String(event.error) }, 'a query failed');
     },
@@ -205,6 +216,7 @@ async function openPostgres(url: string, logger: Logger): Promise<OpenDatabase> 
       idle: pool.idleCount,
       waiting: pool.waitingCount,
     }),
+    queriesRun: () => queries,
     async close() {
       closing = true;
       await listener?.end();

@@ -28,6 +28,7 @@ import {
   readCredentials,
   updatePassword,
 } from '../credentials/credentials.ts';
+import { lockCustomer } from '../customers/table.ts';
 import type { Session } from '../database/database.ts';
 import { datasetsFor } from '../datasets/table.ts';
 import type { EnvironmentRow } from '../database/schema.ts';
@@ -41,7 +42,6 @@ import { defaultImage, imageForNew } from '../images/images.ts';
 import { givePort } from '../ports/ports.ts';
 import { activePort, releaseMapping } from '../ports/table.ts';
 import { mustFit } from '../quotas/quotas.ts';
-import { lockCustomer } from '../quotas/table.ts';
 import { storageFor } from '../storage/storage.ts';
 import { handOver } from '../storage/table.ts';
 import { makeEnvironmentId } from './identifier.ts';
@@ -79,9 +79,9 @@ export async function createEnvironment(
   const password = newPassword(settings);
 
   return database.transaction().execute(async (transaction) => {
-    const customerId = await customerOf(transaction, principal, input.customer_id);
+    const customerId = customerOf(principal, input.customer_id);
+    await mustHoldCustomer(transaction, customerId);
     const { default_resources } = await imageForNew(transaction, customerId, image);
-    await lockCustomer(transaction, customerId);
     await mustBeFreeName(transaction, customerId, name);
     await datasetsFor(transaction, customerId, datasets);
     const id = await freshId(transaction, name);
@@ -417,12 +417,8 @@ async function change(
   });
 }
 
-/** @throws BerthError `forbidden`, `unknown_reference` */
-async function customerOf(
-  session: Session,
-  principal: Principal,
-  asked: number | undefined,
-): Promise<number> {
+/** @throws BerthError `forbidden` */
+function customerOf(principal: Principal, asked: number | undefined): number {
   if (asked === undefined || asked === principal.customerId) return principal.customerId;
   if (principal.role !== 'admin') {
     throw new BerthError('forbidden', 'customer_id: only an administrator may name another customer.', {
@@ -430,14 +426,17 @@ async function customerOf(
       cure: 'Leave it out: the environment is then of your own customer.',
     });
   }
-  const found = await session
-    .selectFrom('customers')
-    .select('id')
-    .where('id', '=', asked)
-    .where('deleted_at', 'is', null)
-    .executeTakeFirst();
-  if (found) return asked;
-  throw new BerthError('unknown_reference', `customer_id: there is no customer ${asked}.`, {
+  return asked;
+}
+
+/**
+ * Until the transaction ends the customer is not deleted, and its names and quota are checked by nobody else.
+ *
+ * @throws BerthError `unknown_reference`
+ */
+async function mustHoldCustomer(session: Session, customerId: number): Promise<void> {
+  if ((await lockCustomer(session, customerId)) !== undefined) return;
+  throw new BerthError('unknown_reference', `customer_id: there is no customer ${customerId}.`, {
     field: 'customer_id',
     cure: 'GET /api/customers lists those that there are.',
   });

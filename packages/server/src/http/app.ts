@@ -80,6 +80,7 @@ export interface Services {
   certificate: Certificate | null;
   lifecycle: Lifecycle;
   poolUse: () => PoolUse;
+  queriesRun: () => number;
   notices: Notices;
   platform: Platform;
   addresses: Addresses;

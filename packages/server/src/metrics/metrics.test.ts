@@ -52,6 +52,7 @@ for (const on of databases) {
       assert.equal(value(text, 'berth_reconciler_working'), 0);
       assert.equal(value(text, 'berth_runtime_up{runtime="docker"}'), 1);
       assert.equal(value(text, 'berth_database_up'), 1);
+      assert.ok((value(text, 'berth_database_queries_total') ?? 0) > 0);
       assert.equal(value(text, 'berth_database_connections{state="waiting"}'), 0);
       const route = `route="${routes.environment}",method="GET"`;
       assert.equal(value(text, `berth_http_requests_total{${route},status="200"}`), 1);

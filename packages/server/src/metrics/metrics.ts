@@ -10,7 +10,7 @@ import { countPorts } from '../ports/table.ts';
 import type { Services } from '../http/app.ts';
 import { readWork } from './table.ts';
 
-type Observed = Pick<Services, 'database' | 'settings' | 'platform' | 'poolUse'>;
+type Observed = Pick<Services, 'database' | 'settings' | 'platform' | 'poolUse' | 'queriesRun'>;
 
 export class Metrics {
   readonly registry = new Registry();
@@ -25,6 +25,8 @@ export class Metrics {
   readonly #pool: Gauge<'state'>;
   readonly #runtime: Gauge<'runtime'>;
   readonly #database: Gauge;
+  readonly #queries: Counter;
+  #queriesTold = 0;
 
   constructor(observed: Observed) {
     this.#observed = observed;
@@ -61,6 +63,11 @@ export class Metrics {
     );
     this.#runtime = gauge('berth_runtime_up', '1 while the runtime answers', 'runtime');
     this.#database = gauge('berth_database_up', '1 while the database answers');
+    this.#queries = new Counter({
+      name: 'berth_database_queries_total',
+      help: 'Queries that this server has run',
+      registers,
+    });
   }
 
   /** Has each answer counted. */
@@ -76,10 +83,13 @@ export class Metrics {
 
   /** The text format, version 0.0.4. */
   async text(): Promise<string> {
-    const { platform, settings, poolUse } = this.#observed;
+    const { platform, settings, poolUse, queriesRun } = this.#observed;
     this.#runtime.set({ runtime: settings.runtime }, platform.runtimeFault === null ? 1 : 0);
     for (const [state, count] of Object.entries(poolUse())) this.#pool.set({ state }, count);
     this.#database.set((await this.#readDatabase()) ? 1 : 0);
+    const queries = queriesRun();
+    this.#queries.inc(queries - this.#queriesTold);
+    this.#queriesTold = queries;
     return this.registry.metrics();
   }
 

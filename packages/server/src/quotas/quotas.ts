@@ -13,7 +13,8 @@ import type { Actor } from '../audit/audit.ts';
 import type { Database, Session } from '../database/database.ts';
 import { pageOf, readCursor } from '../http/pages.ts';
 import type { Page } from '../http/pages.ts';
-import { listQuotas, lockCustomer, readLimits, useBeside, writeLimits } from './table.ts';
+import { lockCustomer } from '../customers/table.ts';
+import { listQuotas, readLimits, useBeside, writeLimits } from './table.ts';
 import type { QuotaRow, Use } from './table.ts';
 
 const units: Record<QuotaLimit, string> = {

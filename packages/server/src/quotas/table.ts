@@ -108,8 +108,3 @@ export async function writeLimits(session: Session, customerId: number, limits: 
     .onConflict((conflict) => conflict.column('customer_id').doUpdateSet(limits))
     .execute();
 }
-
-/** Names and quotas of one customer are checked one request after the other. */
-export async function lockCustomer(session: Session, customerId: number): Promise<void> {
-  await session.selectFrom('customers').select('id').where('id', '=', customerId).forUpdate().execute();
-}

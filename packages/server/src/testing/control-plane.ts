@@ -118,6 +118,7 @@ export class ControlPlane {
         restart: () => undefined,
       },
       poolUse: () => opened.poolUse(),
+      queriesRun: () => opened.queriesRun(),
       notices,
       platform: {
         version: '0.1.0',
