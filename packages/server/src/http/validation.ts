@@ -29,6 +29,13 @@ export const compileValidator: FastifySchemaCompiler<FastifySchema> = ({ schema,
   };
 };
 
+/** A body may be a stream, too. */
+function isJson(value: unknown): value is object {
+  if (typeof value !== 'object' || value === null) return false;
+  const prototype: unknown = Object.getPrototypeOf(value);
+  return Array.isArray(value) || prototype === Object.prototype || prototype === null;
+}
+
 /** PostgreSQL's texts cannot hold U+0000, and no text here has a use for it. */
 function zeroCharacterIn(data: unknown): FastifySchemaValidationError | undefined {
   const left: [path: string, value: unknown][] = [['', data]];
@@ -36,7 +43,7 @@ function zeroCharacterIn(data: unknown): FastifySchemaValidationError | undefine
     const [instancePath, value] = next;
     if (typeof value === 'string' && value.includes('\0'))
       return Object.assign({ instancePath, schemaPath: '', keyword: 'pattern', params: {} }, { data: value });
-    if (typeof value === 'object' && value !== null)
+    if (isJson(value))
       for (const [key, each] of Object.entries(value)) left.push([`${instancePath}/${key}`, each]);
   }
   return undefined;
