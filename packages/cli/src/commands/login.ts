@@ -134,15 +134,15 @@ async function throughBrowser(client: Client, options: LoginOptions): Promise<st
   const device = await client.postOnce<DeviceAuthorization>(routes.deviceAuthorization, {
     name: `${userInfo().username} on ${hostname()}`.slice(0, 64),
   });
-  say(
-    `Open this address in a browser:\n\n  ${printable(device.verification_uri_complete)}\n\n` +
-      `and compare the code there: ${printable(device.user_code)}`,
-  );
-  if (options.browser) await openInBrowser(device.verification_uri_complete);
   const interrupted = new AbortController();
   const interrupt = () => interrupted.abort();
   process.once('SIGINT', interrupt);
   try {
+    say(
+      `Open this address in a browser:\n\n  ${printable(device.verification_uri_complete)}\n\n` +
+        `and compare the code there: ${printable(device.user_code)}`,
+    );
+    if (options.browser) await openInBrowser(device.verification_uri_complete);
     return await pollForToken(client, device, interrupted.signal);
   } catch (error) {
     if (!interrupted.signal.aborted) throw error;

@@ -4,6 +4,7 @@
  * Bodies are taken as they are: no value is converted, no unknown field dropped. Queries and path parameters are text
  * by nature, so there numbers and booleans are read from it.
  */
+import { Readable } from 'node:stream';
 import { Ajv } from 'ajv';
 import addFormats from 'ajv-formats';
 import type { FastifySchema, FastifySchemaCompiler, FastifySchemaValidationError } from 'fastify';
@@ -29,13 +30,6 @@ export const compileValidator: FastifySchemaCompiler<FastifySchema> = ({ schema,
   };
 };
 
-/** A body may be a stream, too. */
-function isJson(value: unknown): value is object {
-  if (typeof value !== 'object' || value === null) return false;
-  const prototype: unknown = Object.getPrototypeOf(value);
-  return Array.isArray(value) || prototype === Object.prototype || prototype === null;
-}
-
 /** PostgreSQL's texts cannot hold U+0000, and no text here has a use for it. */
 function zeroCharacterIn(data: unknown): FastifySchemaValidationError | undefined {
   const left: [path: string, value: unknown][] = [['', data]];
@@ -43,7 +37,8 @@ function zeroCharacterIn(data: unknown): FastifySchemaValidationError | undefine
     const [instancePath, value] = next;
     if (typeof value === 'string' && value.includes('\0'))
       return Object.assign({ instancePath, schemaPath: '', keyword: 'pattern', params: {} }, { data: value });
-    if (isJson(value))
+    // A body may be a stream, too.
+    if (typeof value === 'object' && value !== null && !(value instanceof Readable))
       for (const [key, each] of Object.entries(value)) left.push([`${instancePath}/${key}`, each]);
   }
   return undefined;
