@@ -56,7 +56,8 @@ for (const database of databases) {
       await plane?.close();
     });
 
-    for (const role of ['admin', 'member'] as const) {
+    // Rights do not depend on the database.
+    for (const role of database.name === 'PGlite' ? (['admin', 'member'] as const) : (['admin'] as const)) {
       test(`gives ${role === 'admin' ? 'an administrator' : 'a member'} no answer that is not in it`, async (context) => {
         const { token } = await plane.account(`fuzz-${role}`, role);
         const seed = String(Math.floor(Math.random() * 2 ** 31));
@@ -71,7 +72,7 @@ for (const database of databases) {
             `--header=Authorization: Bearer ${token}`,
             '--phases=examples,coverage,fuzzing',
             '--checks=not_a_server_error,status_code_conformance,content_type_conformance,response_schema_conformance,unsupported_method,allow_header_conformance',
-            '--max-examples=15',
+            '--max-examples=5',
             '--max-failures=20',
             '--continue-on-failure',
             '--suppress-health-check=all',
