@@ -18,7 +18,8 @@ import {
   verifyEd25519,
 } from './transport/key-exchange.ts';
 import { type Proposal, formatKexInit, guessedRight, negotiate, parseKexInit } from './transport/kexinit.ts';
-import { disconnectReason, message } from './transport/messages.ts';
+import { message } from './transport/messages.ts';
+import { disconnectReason } from './transport/transport-error.ts';
 import { formatPacket, takePacket } from './transport/packet.ts';
 import { Reader, WireError, Writer } from './wire.ts';
 

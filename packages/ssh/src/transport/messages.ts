@@ -1,19 +1,39 @@
-// The numbers of the messages and reasons that the handshake needs: RFC 4250 section 4.1.2 (messages),
-// 4.2.2 (disconnect reasons), RFC 5656 section 7.1 (key exchange).
+// Message numbers: RFC 4250 section 4.1.2, RFC 5656 section 7.1 (key exchange), RFC 8308 (EXT_INFO), OpenSSH's
+// PROTOCOL section 1.8 (ping).
 
 export const message = {
   disconnect: 1,
   ignore: 2,
+  unimplemented: 3,
   debug: 4,
+  serviceRequest: 5,
+  serviceAccept: 6,
+  extInfo: 7,
   kexInit: 20,
   newKeys: 21,
   kexEcdhInit: 30,
   kexEcdhReply: 31,
-} as const;
-
-export const disconnectReason = {
-  protocolError: 2,
-  keyExchangeFailed: 3,
-  macError: 5,
-  hostKeyNotVerifiable: 9,
+  userauthRequest: 50,
+  userauthFailure: 51,
+  userauthSuccess: 52,
+  userauthBanner: 53,
+  /** Also PASSWD_CHANGEREQ and INFO_REQUEST: 60 means what the method says. */
+  userauthPkOk: 60,
+  userauthInfoResponse: 61,
+  globalRequest: 80,
+  requestSuccess: 81,
+  requestFailure: 82,
+  channelOpen: 90,
+  channelOpenConfirmation: 91,
+  channelOpenFailure: 92,
+  channelWindowAdjust: 93,
+  channelData: 94,
+  channelExtendedData: 95,
+  channelEof: 96,
+  channelClose: 97,
+  channelRequest: 98,
+  channelSuccess: 99,
+  channelFailure: 100,
+  ping: 192,
+  pong: 193,
 } as const;

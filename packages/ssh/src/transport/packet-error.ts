@@ -2,7 +2,7 @@
 // Thrown by an Opener. Nothing more can be read from that connection: the peer is told the reason, as far
 // as it can be, and the connection ends.
 
-import { disconnectReason } from './messages.ts';
+import { disconnectReason } from './transport-error.ts';
 
 export type PacketErrorCode =
   /** Out of bounds, or no multiple of the block size. */
