@@ -7,7 +7,8 @@
 // nothing may be slipped in between the messages.
 
 import { fingerprint } from './keys/fingerprint.ts';
-import { ProbeError, type ProbeErrorCode, quoted } from './probe-error.ts';
+import { ProbeError, type ProbeErrorCode } from './probe-error.ts';
+import { quoted } from './transport/quoted.ts';
 import { takeLine } from './transport/identification.ts';
 import { InputBuffer } from './transport/input-buffer.ts';
 import {
