@@ -80,10 +80,9 @@ export class ChannelEnd {
     return true;
   }
 
-  /** Keeps a message until this leg's peer has a window for it and all before it. */
-  wait(payload: Buffer, dataStart: number, other: ChannelEnd): void {
+  /** Keeps a message until `sendWaiting` finds a window for it and all before it. */
+  wait(payload: Buffer, dataStart: number): void {
     this.#waiting.push({ payload: Buffer.from(payload), dataStart, sent: 0 });
-    this.#sendWaiting(other);
   }
 
   /** A WINDOW_ADJUST from this leg. Throws ProtocolError when it makes the window too large. */
@@ -91,10 +90,12 @@ export class ChannelEnd {
     this.#credit += bytes;
     if (this.#credit > largestWindow)
       throw new ProtocolError("A channel's window grew beyond 2^32 - 1 bytes.");
-    if (this.#waiting.length > 0) this.#sendWaiting(other);
+    this.sendWaiting(other);
   }
 
-  #sendWaiting(other: ChannelEnd): void {
+  /** Sends to this leg what it has a window for. `other` is the end that it came from. */
+  sendWaiting(other: ChannelEnd): void {
+    if (this.#waiting.length === 0) return;
     let passed = 0;
     for (;;) {
       const [next] = this.#waiting;

@@ -120,8 +120,8 @@ class Leg implements PacketHandler {
   readonly #ended: (end: RelayEnd) => void;
   /** Answers to this leg's global requests, as in ChannelEnd. */
   readonly #answers: (Buffer | undefined)[] = [];
-  /** Ends whose data passed in this batch. */
-  readonly #touched = new Set<ChannelEnd>();
+  /** Those that data came for in this batch. */
+  readonly #touched = new Set<RelayChannel>();
 
   constructor(
     side: Side,
@@ -149,7 +149,12 @@ class Leg implements PacketHandler {
       if (!passes) packets.drop(index);
     }
     if (!this.other.transport.sendPackets(bytes, packets)) this.transport.pause();
-    for (const end of this.#touched) end.grant();
+    // After the packets that passed: what waits is behind them.
+    for (const channel of this.#touched) {
+      const [from, to] = this.#ends(channel);
+      to.sendWaiting(from);
+      from.grant();
+    }
     this.#touched.clear();
   }
 
@@ -177,6 +182,9 @@ class Leg implements PacketHandler {
     }
     const channel = this.#channel(bytes.readUInt32BE(start + numberOffset));
     const [from, to] = this.#ends(channel);
+    if (!channel.isOpen || from.hasSentClose) {
+      throw new ProtocolError('Data came for a channel that is not open.');
+    }
     from.receive(dataBytes);
     if (to.hasSentClose) return false;
     if (dataBytes > to.maximumPacketBytes)
@@ -184,12 +192,12 @@ class Leg implements PacketHandler {
     if (this.side === 'upstream' && channel.onOutput !== undefined) {
       channel.onOutput(bytes.subarray(start + dataStart, start + payloadBytes));
     }
+    this.#touched.add(channel);
     if (to.mayPass(dataBytes)) {
       from.passed(dataBytes);
-      this.#touched.add(from);
       return true;
     }
-    to.wait(bytes.subarray(start, start + payloadBytes), dataStart, from);
+    to.wait(bytes.subarray(start, start + payloadBytes), dataStart);
     return false;
   }
 
@@ -272,15 +280,17 @@ class Leg implements PacketHandler {
       }
     }
     if (!to.hasWaiting) return true;
-    to.wait(payload, 0, from);
+    to.wait(payload, 0);
+    this.#touched.add(channel);
     return false;
   }
 
   #forget(channel: RelayChannel): void {
     const { client, upstream } = channel;
     const [fromClient, fromUpstream] = this.side === 'client' ? [this, this.other] : [this.other, this];
-    fromClient.channels.delete(upstream.number);
-    fromUpstream.channels.delete(client.number);
+    // One that was not confirmed has a number on one side only.
+    if (fromClient.channels.get(upstream.number) === channel) fromClient.channels.delete(upstream.number);
+    if (fromUpstream.channels.get(client.number) === channel) fromUpstream.channels.delete(client.number);
     client.end();
     upstream.end();
     if (channel.isOpen) this.#options.policy.closed?.(channel);

@@ -4,7 +4,7 @@
 
 import { publicKeyTypes, certificateTypeOf, signatureAlgorithmsOf } from '../keys/algorithms.ts';
 import { defaultKeyExchangeNames } from './key-exchange.ts';
-import type { Proposal } from './kexinit.ts';
+import { type Proposal, mark } from './kexinit.ts';
 import type { Role } from './packet-transport.ts';
 
 export interface Algorithms {
@@ -29,10 +29,9 @@ export const defaultAlgorithms: Algorithms = {
   mac: ['hmac-sha2-256-etm@openssh.com', 'hmac-sha2-512-etm@openssh.com'],
 };
 
-/** Markers that stand among the key exchanges and are none (RFC 8308 section 2.1; OpenSSH's PROTOCOL, section 1.9). */
-export const markers = {
-  client: { extInfo: 'ext-info-c', strict: 'kex-strict-c-v00@openssh.com' },
-  server: { extInfo: 'ext-info-s', strict: 'kex-strict-s-v00@openssh.com' },
+export const marks = {
+  client: { extInfo: mark.extInfoClient, strict: mark.strictClient },
+  server: { extInfo: mark.extInfoServer, strict: mark.strictServer },
 } as const satisfies Record<Role, { extInfo: string; strict: string }>;
 
 /** All signature algorithms of user keys that are known, for `server-sig-algs`. */
@@ -47,11 +46,11 @@ export const hostCertificateAlgorithms: readonly string[] = publicKeyTypes
       : [certificateTypeOf(type)],
   );
 
-/** `isFirst`: the markers count in a connection's first key exchange only. */
+/** `isFirst`: the marks count in a connection's first key exchange only. */
 export function proposalOf(algorithms: Algorithms, role: Role, isFirst: boolean): Proposal {
   const { cipher, mac } = algorithms;
   return {
-    keyExchange: [...algorithms.keyExchange, ...(isFirst ? Object.values(markers[role]) : [])],
+    keyExchange: [...algorithms.keyExchange, ...(isFirst ? Object.values(marks[role]) : [])],
     hostKey: algorithms.hostKey,
     encryptionClientToServer: cipher,
     encryptionServerToClient: cipher,

@@ -5,14 +5,17 @@ import { verify } from '../keys/signature.ts';
 import { derivePacketKeys, type PacketKeys } from './key-derivation.ts';
 import {
   type ClientKeyExchange,
+  type HashName,
   answerKeyExchange,
   exchangeHash,
-  formatKexInitMessage,
-  formatKexReply,
-  parseKexInitMessage,
-  parseKexReply,
   startKeyExchange,
 } from './key-exchange.ts';
+import {
+  formatKeyExchangeInit,
+  formatKeyExchangeReply,
+  parseKeyExchangeInit,
+  parseKeyExchangeReply,
+} from './key-exchange-messages.ts';
 import type { Negotiated } from './kexinit.ts';
 import type { ServerHostKey } from './host-keys.ts';
 import { type PacketAlgorithm, packetAlgorithm } from './packet-algorithms.ts';
@@ -52,7 +55,7 @@ export class ClientHandshake {
 
   /** The payload to send first. */
   get message(): Buffer {
-    return formatKexInitMessage(this.#exchange.clientShare);
+    return formatKeyExchangeInit(this.#exchange.clientShare);
   }
 
   /**
@@ -62,7 +65,7 @@ export class ClientHandshake {
    * @throws WireError for a malformed reply, KeyError for a malformed key, TransportError (`host_key`)
    */
   finish(reply: Buffer, whyNot: (hostKey: Buffer, algorithm: string) => string | undefined): Outcome {
-    const { hostKey, serverShare, signature } = parseKexReply(reply);
+    const { hostKey, serverShare, signature } = parseKeyExchangeReply(reply);
     const algorithm = this.#beginning.negotiated.hostKey;
     const { clientShare } = this.#exchange;
     // The key first: a secret is not computed with a server that is not the one expected.
@@ -71,7 +74,9 @@ export class ClientHandshake {
       throw new TransportError('host_key', refusal, disconnectReason.hostKeyNotVerifiable);
     }
     const sharedSecret = this.#exchange.sharedSecret(serverShare);
-    const outcome = outcomeOf(this.#beginning, { hostKey, clientShare, serverShare, sharedSecret });
+    const { hashName } = this.#exchange;
+    const shares = { hashName, hostKey, clientShare, serverShare, sharedSecret };
+    const outcome = outcomeOf(this.#beginning, shares);
     if (verify(algorithm, hostKey, outcome.exchangeHash, signature) === undefined) {
       throw new TransportError(
         'host_key',
@@ -89,20 +94,26 @@ export function answerHandshake(
   hostKey: ServerHostKey,
   message: Buffer,
 ): { reply: Buffer; outcome: Outcome } {
-  const clientShare = parseKexInitMessage(message);
+  const clientShare = parseKeyExchangeInit(message);
   const { keyExchange, hostKey: algorithm } = beginning.negotiated;
-  const { serverShare, sharedSecret } = answerKeyExchange(keyExchange, clientShare);
-  const outcome = outcomeOf(beginning, { hostKey: hostKey.blob, clientShare, serverShare, sharedSecret });
+  const answer = answerKeyExchange(keyExchange, clientShare);
+  const outcome = outcomeOf(beginning, { hostKey: hostKey.blob, clientShare, ...answer });
   const signature = hostKey.sign(outcome.exchangeHash, algorithm);
-  return { reply: formatKexReply({ hostKey: hostKey.blob, serverShare, signature }), outcome };
+  return { reply: formatKeyExchangeReply({ hostKey: hostKey.blob, serverShare: answer.serverShare, signature }), outcome };
 }
 
 function outcomeOf(
   { negotiated, ...beginning }: Beginning,
-  shares: { hostKey: Buffer; clientShare: Buffer; serverShare: Buffer; sharedSecret: Buffer },
+  shares: {
+    hashName: HashName;
+    hostKey: Buffer;
+    clientShare: Buffer;
+    serverShare: Buffer;
+    sharedSecret: Buffer;
+  },
 ): Outcome {
-  const { hashName, hash } = exchangeHash(negotiated.keyExchange, { ...beginning, ...shares });
-  const { sharedSecret } = shares;
+  const hash = exchangeHash({ ...beginning, ...shares });
+  const { hashName, sharedSecret } = shares;
   const clientToServer = packetAlgorithm(negotiated.encryptionClientToServer, negotiated.macClientToServer);
   const serverToClient = packetAlgorithm(negotiated.encryptionServerToClient, negotiated.macServerToClient);
   return {

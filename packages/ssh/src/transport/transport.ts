@@ -12,7 +12,7 @@
 import type { Socket } from 'node:net';
 import { KeyError } from '../keys/key-error.ts';
 import { Reader, WireError, Writer } from '../wire.ts';
-import { type Algorithms, defaultAlgorithms, markers, proposalOf } from './algorithms.ts';
+import { type Algorithms, defaultAlgorithms, marks, proposalOf } from './algorithms.ts';
 import { ByteStream } from './byte-stream.ts';
 import { ClientHandshake, type DirectionKeys, type Outcome, answerHandshake } from './handshake.ts';
 import type { ServerHostKey } from './host-keys.ts';
@@ -643,9 +643,9 @@ export class Transport implements PacketTransport {
     const own = this.#proposal;
     const [client, server] = this.#isClient ? [own, peer] : [peer, own];
     if (this.#sessionId === undefined) {
-      const peerMarkers = markers[this.#isClient ? 'server' : 'client'];
-      this.#isStrict = peer.keyExchange.includes(peerMarkers.strict);
-      this.#knowsExtInfo = peer.keyExchange.includes(peerMarkers.extInfo);
+      const peerMarks = marks[this.#isClient ? 'server' : 'client'];
+      this.#isStrict = peer.keyExchange.includes(peerMarks.strict);
+      this.#knowsExtInfo = peer.keyExchange.includes(peerMarks.extInfo);
       if (this.#isStrict && !isFirstMessage) {
         throw new ProtocolError('A message came before KEXINIT in a strict key exchange.');
       }
