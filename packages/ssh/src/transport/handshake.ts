@@ -99,7 +99,10 @@ export function answerHandshake(
   const answer = answerKeyExchange(keyExchange, clientShare);
   const outcome = outcomeOf(beginning, { hostKey: hostKey.blob, clientShare, ...answer });
   const signature = hostKey.sign(outcome.exchangeHash, algorithm);
-  return { reply: formatKeyExchangeReply({ hostKey: hostKey.blob, serverShare: answer.serverShare, signature }), outcome };
+  return {
+    reply: formatKeyExchangeReply({ hostKey: hostKey.blob, serverShare: answer.serverShare, signature }),
+    outcome,
+  };
 }
 
 function outcomeOf(
