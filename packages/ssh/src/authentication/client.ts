@@ -130,7 +130,6 @@ class ClientAuthentication implements PacketHandler {
   #succeed(): void {
     this.#note(this.#answered(), 'passed');
     this.#isOver = true;
-    this.#transport.authenticated();
     this.#transport.hold();
     this.#settle.resolve(this.#tried);
   }

@@ -362,7 +362,6 @@ export class ServerAuthentication implements PacketHandler {
     clearTimeout(this.#grace);
     this.#waiting.length = 0;
     this.#transport.send(formatSuccess());
-    this.#transport.authenticated();
     this.#transport.hold();
     if (this.#isPaused) this.#transport.resume();
     this.#settle.resolve({ user: attempt.user, passed: this.#passed });

@@ -39,8 +39,8 @@ export class PairedTransport implements PacketTransport {
   readonly remoteIdentification = 'SSH-2.0-Berth_test';
   readonly pendingBytes = 0;
   peer: PairedTransport | undefined;
-  /** Whether `authenticated` was called. */
-  isAuthenticated = false;
+  /** Whether `hold` was called: what stood on it is done. */
+  isHeld = false;
   isPaused = false;
   /** Sequence numbers that were answered with SSH_MSG_UNIMPLEMENTED. */
   readonly unimplemented: number[] = [];
@@ -85,6 +85,7 @@ export class PairedTransport implements PacketTransport {
   }
 
   hold(): void {
+    this.isHeld = true;
     this.#handler = undefined;
   }
 
@@ -95,10 +96,6 @@ export class PairedTransport implements PacketTransport {
   resume(): void {
     this.isPaused = false;
     this.#schedule();
-  }
-
-  authenticated(): void {
-    this.isAuthenticated = true;
   }
 
   disconnect(reason: number, description: string): void {
