@@ -48,6 +48,7 @@ export interface Addon {
   sequenceNumber(state: State): number;
   close(state: State): void;
   quickAck(descriptor: number): boolean;
+  send(descriptor: number, bytes: Buffer, start: number, end: number): number;
 }
 
 /** The addon, or why there is none, as the end of a sentence. */

@@ -2,7 +2,8 @@
 // many packets a call as there are. Called by src/transport/packet-protection-native.ts alone, which has
 // checked options and key lengths; what lies in buffers is from a stranger, and every place in them is
 // checked here. The packet formats are those of RFC 4253 section 6, OpenSSH's PROTOCOL sections 1.5 and
-// 1.6, and its PROTOCOL.chacha20poly1305. Also: TCP_QUICKACK, which Node has no call for.
+// 1.6, and its PROTOCOL.chacha20poly1305. Also two calls on sockets that Node has none for: TCP_QUICKACK, and
+// sending at once from a buffer that is used anew right after, of which Node would keep hold.
 //
 // Node-API, and no part of V8 or C++; addon.ts compiles it.
 
@@ -16,6 +17,7 @@
 #include <openssl/params.h>
 #include <openssl/rand.h>
 
+#include <errno.h>
 #include <stdbool.h>
 #include <stdint.h>
 #include <stdlib.h>
@@ -615,6 +617,31 @@ static napi_value quick_ack_call(napi_env env, napi_callback_info info) {
   return napi_get_boolean(env, is_set, &result) == napi_ok ? result : NULL;
 }
 
+// send(fd, bytes, start, end): how many bytes the kernel took at once; 0 when it takes none now, -1 when it failed
+static napi_value send_call(napi_env env, napi_callback_info info) {
+  napi_value arguments[4];
+  size_t count = 4;
+  int32_t descriptor;
+  uint8_t *bytes;
+  size_t length;
+  uint32_t start, end;
+  if (napi_get_cb_info(env, info, &count, arguments, NULL, NULL) != napi_ok || count != 4 ||
+      napi_get_value_int32(env, arguments[0], &descriptor) != napi_ok ||
+      !get_bytes(env, arguments[1], &bytes, &length) ||
+      napi_get_value_uint32(env, arguments[2], &start) != napi_ok ||
+      napi_get_value_uint32(env, arguments[3], &end) != napi_ok || start > end || end > length) {
+    return throw_type(env, "not the arguments of send");
+  }
+  ssize_t sent = -1;
+#ifdef __linux__
+  do {
+    sent = send(descriptor, bytes + start, end - start, MSG_DONTWAIT | MSG_NOSIGNAL);
+  } while (sent == -1 && errno == EINTR);
+  if (sent == -1 && (errno == EAGAIN || errno == EWOULDBLOCK)) sent = 0;
+#endif
+  return to_number(env, sent);
+}
+
 NAPI_MODULE_INIT() {
   const napi_property_descriptor functions[] = {
       {"create", NULL, create, NULL, NULL, NULL, napi_enumerable, NULL},
@@ -623,6 +650,7 @@ NAPI_MODULE_INIT() {
       {"sequenceNumber", NULL, sequence_call, NULL, NULL, NULL, napi_enumerable, NULL},
       {"close", NULL, close_call, NULL, NULL, NULL, napi_enumerable, NULL},
       {"quickAck", NULL, quick_ack_call, NULL, NULL, NULL, napi_enumerable, NULL},
+      {"send", NULL, send_call, NULL, NULL, NULL, napi_enumerable, NULL},
   };
   size_t count = sizeof functions / sizeof *functions;
   return napi_define_properties(env, exports, count, functions) == napi_ok ? exports : NULL;

@@ -25,9 +25,3 @@ export class ProbeError extends Error {
     this.code = code;
   }
 }
-
-/** Text from a stranger, made fit for a sentence, a log and a terminal. */
-export function quoted(text: string): string {
-  const short = text.length > 80 ? `${text.slice(0, 80)}...` : text;
-  return `"${short.toWellFormed().replace(/[\p{Cc}\p{Zl}\p{Zp}\p{Bidi_Control}"]/gu, '?')}"`;
-}

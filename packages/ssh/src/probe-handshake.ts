@@ -7,18 +7,30 @@
 // nothing may be slipped in between the messages.
 
 import { fingerprint } from './keys/fingerprint.ts';
-import { ProbeError, type ProbeErrorCode, quoted } from './probe-error.ts';
+import { KeyError } from './keys/key-error.ts';
+import { verify } from './keys/signature.ts';
+import { parseVerificationKey } from './keys/verification-key.ts';
+import { ProbeError, type ProbeErrorCode } from './probe-error.ts';
 import { takeLine } from './transport/identification.ts';
+import { quoted } from './transport/quoted.ts';
 import { InputBuffer } from './transport/input-buffer.ts';
 import {
   type ClientKeyExchange,
+  defaultKeyExchangeNames,
   exchangeHash,
-  keyExchangeNames,
   startKeyExchange,
-  verifyEd25519,
 } from './transport/key-exchange.ts';
-import { type Proposal, formatKexInit, guessedRight, negotiate, parseKexInit } from './transport/kexinit.ts';
+import { formatKeyExchangeInit, parseKeyExchangeReply } from './transport/key-exchange-messages.ts';
+import {
+  type Proposal,
+  formatKexInit,
+  guessedRight,
+  mark,
+  negotiate,
+  parseKexInit,
+} from './transport/kexinit.ts';
 import { message } from './transport/messages.ts';
+import { cipherNames, macNames } from './transport/packet-algorithms.ts';
 import { disconnectReason } from './transport/transport-error.ts';
 import { formatPacket, takePacket } from './transport/packet.ts';
 import { Reader, WireError, Writer } from './wire.ts';
@@ -26,7 +38,7 @@ import { Reader, WireError, Writer } from './wire.ts';
 export interface HandshakeResult {
   /** The server's whole identification, such as `SSH-2.0-OpenSSH_10.0p2`; printable US-ASCII. */
   readonly serverVersion: string;
-  /** The blob of the server's ssh-ed25519 key, which it has proved to hold. */
+  /** The blob of the server's key, which it has proved to hold. */
   readonly hostKey: Buffer;
   /** `SHA256:...` */
   readonly fingerprint: string;
@@ -36,37 +48,17 @@ export interface HandshakeResult {
 
 const clientIdentification = 'SSH-2.0-Berth_probe';
 
-// No cipher of these is ever used, but a server goes no further with a client that shares none with it.
-const ciphers = [
-  'chacha20-poly1305@openssh.com',
-  'aes256-gcm@openssh.com',
-  'aes128-gcm@openssh.com',
-  'aes256-ctr',
-  'aes192-ctr',
-  'aes128-ctr',
-];
-const macs = [
-  'hmac-sha2-256-etm@openssh.com',
-  'hmac-sha2-512-etm@openssh.com',
-  'hmac-sha2-256',
-  'hmac-sha2-512',
-];
-const proposal: Proposal = {
-  keyExchange: keyExchangeNames,
-  hostKey: ['ssh-ed25519'],
-  encryptionClientToServer: ciphers,
-  encryptionServerToClient: ciphers,
-  macClientToServer: macs,
-  macServerToClient: macs,
+// What the probe can do. No cipher of these is ever used, but a server goes no further with a client that shares none
+// with it.
+const proposal = {
+  keyExchange: defaultKeyExchangeNames,
+  encryptionClientToServer: cipherNames,
+  encryptionServerToClient: cipherNames,
+  macClientToServer: macNames,
+  macServerToClient: macNames,
   compressionClientToServer: ['none'],
   compressionServerToClient: ['none'],
-};
-
-// A mark among the key exchanges that is none: never negotiated.
-const sentProposal: Proposal = {
-  ...proposal,
-  keyExchange: [...keyExchangeNames, 'kex-strict-c-v00@openssh.com'],
-};
+} as const satisfies Omit<Proposal, 'hostKey'>;
 
 // What the server is told when we leave because of it.
 const disconnectReasons: Partial<Record<ProbeErrorCode, number>> = {
@@ -86,21 +78,30 @@ type Stage = 'identification' | 'kexInit' | 'reply' | 'newKeys' | 'done';
 export class ProbeHandshake {
   readonly #expectedHostKey: Buffer | undefined;
   readonly #input = new InputBuffer();
-  readonly #clientKexInit = formatKexInit(sentProposal);
+  readonly #proposal: Proposal;
+  readonly #clientKexInit: Buffer;
   #stage: Stage = 'identification';
   #receivedBytes = 0;
   #firstLine: string | undefined;
   #serverIdentification = '';
   #serverKexInit: Buffer = Buffer.alloc(0);
   #keyExchangeName = '';
+  #hostKeyAlgorithm = '';
   #keyExchange: ClientKeyExchange | undefined;
   #hostKey: Buffer = Buffer.alloc(0);
   #isStrict = false;
   #hasSkipped = false;
   #ignoresNext = false;
 
+  /** Throws KeyError when what is expected is not the blob of a public key. */
   constructor(expectedHostKey: Buffer | undefined) {
     this.#expectedHostKey = expectedHostKey;
+    const hostKey =
+      expectedHostKey === undefined
+        ? ['ssh-ed25519']
+        : parseVerificationKey(expectedHostKey).signatureAlgorithms;
+    this.#proposal = { ...proposal, hostKey, keyExchange: [...proposal.keyExchange, mark.strictClient] };
+    this.#clientKexInit = formatKexInit(this.#proposal);
   }
 
   /** What to send as soon as the connection stands. */
@@ -123,7 +124,7 @@ export class ProbeHandshake {
         replies.push(reply);
       }
     } catch (error) {
-      if (!(error instanceof WireError)) throw error;
+      if (!(error instanceof WireError || error instanceof KeyError)) throw error;
       throw new ProbeError('protocol', `The server broke the SSH protocol (${error.message}).`, {
         cause: error,
       });
@@ -218,11 +219,11 @@ export class ProbeHandshake {
 
   #onKexInit(payload: Buffer): Buffer {
     const { proposal: serverProposal, firstKexPacketFollows } = parseKexInit(payload);
-    this.#isStrict = serverProposal.keyExchange.includes('kex-strict-s-v00@openssh.com');
+    this.#isStrict = serverProposal.keyExchange.includes(mark.strictServer);
     if (this.#isStrict && this.#hasSkipped) {
       throw new ProbeError('protocol', 'The server sent a message before KEXINIT in a strict key exchange.');
     }
-    const negotiated = negotiate(proposal, serverProposal);
+    const negotiated = negotiate(this.#proposal, serverProposal);
     if ('missing' in negotiated) {
       const { missing } = negotiated;
       const offered = quoted(serverProposal[missing].join(','));
@@ -231,25 +232,19 @@ export class ProbeHandshake {
         `The server has no ${missing} algorithm in common with the probe; it offers ${offered}.`,
       );
     }
-    this.#ignoresNext = firstKexPacketFollows && !guessedRight(proposal, serverProposal);
+    this.#ignoresNext = firstKexPacketFollows && !guessedRight(this.#proposal, serverProposal);
     this.#serverKexInit = payload;
     this.#keyExchangeName = negotiated.keyExchange;
     this.#keyExchange = startKeyExchange(negotiated.keyExchange);
+    this.#hostKeyAlgorithm = negotiated.hostKey;
     this.#stage = 'reply';
-    return formatPacket(
-      new Writer().byte(message.kexEcdhInit).string(this.#keyExchange.clientShare).toBuffer(),
-    );
+    return formatPacket(formatKeyExchangeInit(this.#keyExchange.clientShare));
   }
 
   #onReply(payload: Buffer): Buffer {
     const exchange = this.#keyExchange;
     if (exchange === undefined) throw new TypeError('a reply before the key exchange began');
-    const reader = new Reader(payload);
-    reader.byte('message number');
-    const hostKey = reader.string('host key');
-    const serverShare = reader.string('server share');
-    const signature = reader.string('signature');
-    reader.end('KEX_ECDH_REPLY');
+    const { hostKey, serverShare, signature } = parseKeyExchangeReply(payload);
 
     const expected = this.#expectedHostKey;
     if (expected !== undefined && !expected.equals(hostKey)) {
@@ -260,6 +255,7 @@ export class ProbeHandshake {
       );
     }
     const hashed = exchangeHash({
+      hashName: exchange.hashName,
       clientIdentification,
       serverIdentification: this.#serverIdentification,
       clientKexInit: this.#clientKexInit,
@@ -269,7 +265,7 @@ export class ProbeHandshake {
       serverShare,
       sharedSecret: exchange.sharedSecret(serverShare),
     });
-    if (!verifyEd25519(hostKey, hashed, signature)) {
+    if (verify(this.#hostKeyAlgorithm, hostKey, hashed, signature) === undefined) {
       throw new ProbeError(
         'bad_signature',
         `The server could not prove that it holds its host key (${fingerprint(hostKey)}).`,

@@ -12,7 +12,7 @@ export interface ProbeOptions {
   readonly port: number;
   /** For everything from the look-up of the name to the server's NEWKEYS. */
   readonly timeoutMs: number;
-  /** The blob of the host key that the server must prove to hold; any ssh-ed25519 key without it. */
+  /** The blob of the host key, of any type, that the server must prove to hold; any ssh-ed25519 key without it. */
   readonly expectedHostKey?: Buffer;
   readonly signal?: AbortSignal;
 }
@@ -25,7 +25,8 @@ export interface ProbeResult extends HandshakeResult {
 // is closed at once instead may find its last bytes refused and log a reset.
 const farewellMs = 250;
 
-/** Resolves once the server has proved its host key and both sides sent NEWKEYS. Rejects with ProbeError. */
+/** Resolves once the server has proved its host key and both sides sent NEWKEYS. Rejects with ProbeError, or with KeyError for
+ * an `expectedHostKey` that is no public key. */
 export async function probe(options: ProbeOptions): Promise<ProbeResult> {
   const { host, port, timeoutMs, expectedHostKey, signal } = options;
   if (signal?.aborted === true) throw aborted();

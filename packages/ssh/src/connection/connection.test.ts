@@ -8,7 +8,7 @@ import { buffer, text } from 'node:stream/consumers';
 import { test } from 'node:test';
 import fc from 'fast-check';
 import { generateSigningKey } from '../keys/signing-key.ts';
-import { type TransportPair, transportPair } from '../testing/transport-pair.ts';
+import { type PairedTransport, transportPair } from '../testing/transport-pair.ts';
 import { message } from '../transport/messages.ts';
 import { ProtocolError, TransportError } from '../transport/transport-error.ts';
 import { Writer } from '../wire.ts';
@@ -19,7 +19,9 @@ import { type Forward, type Place, join } from './forwarding.ts';
 import type { Session, SessionHandler } from './session.ts';
 import { WindowBudget } from './window.ts';
 
-interface Ends extends TransportPair {
+interface Ends {
+  readonly client: PairedTransport;
+  readonly server: PairedTransport;
   readonly clientEnd: Connection;
   readonly serverEnd: Connection;
 }
@@ -71,7 +73,7 @@ function windows(initialBytes: number, maximumBytes = initialBytes): ConnectionO
 
 async function violation(ends: Ends): Promise<TransportError | undefined> {
   await settled();
-  return ends.server.endedBecause;
+  return ends.server.end;
 }
 
 test('a program gets its input and gives its output, its errors and its exit status', async () => {
@@ -555,7 +557,7 @@ test('keeps alive, and ends a connection whose peer says nothing', async () => {
   const hold = setInterval(() => {}, 1000);
   assert.match(String(await over.promise), /not answered/);
   clearInterval(hold);
-  assert.equal(client.endedBecause, undefined);
+  assert.equal(client.end, undefined);
 });
 
 test('a server proves its host keys, and only those', async () => {
@@ -777,7 +779,7 @@ test('whatever a peer sends, only errors of the protocol come of it, and no chan
         for (const payload of payloads) attacker.send(payload);
         await settled();
         attacker.break();
-        assert.ok(victim.endedBecause !== undefined);
+        assert.ok(victim.end !== undefined);
         await settled();
         assert.equal(end.channelCount, 0);
       },

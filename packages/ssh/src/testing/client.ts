@@ -6,20 +6,23 @@ import { type Socket, connect } from 'node:net';
 import { takeLine } from '../transport/identification.ts';
 import { InputBuffer } from '../transport/input-buffer.ts';
 import { derivePacketKeys } from '../transport/key-derivation.ts';
+import { verify } from '../keys/signature.ts';
 import { exchangeHash, startKeyExchange } from '../transport/key-exchange.ts';
-import { formatKexInit, parseKexInit } from '../transport/kexinit.ts';
+import { formatKeyExchangeInit, parseKeyExchangeReply } from '../transport/key-exchange-messages.ts';
+import { formatKexInit, mark, parseKexInit } from '../transport/kexinit.ts';
 import { message } from '../transport/messages.ts';
 import { packetAlgorithm } from '../transport/packet-algorithms.ts';
 import { formatPacket, takePacket } from '../transport/packet.ts';
 import type { Opener, PacketProtection, Protector } from '../transport/packet-protection.ts';
 import { Packets } from '../transport/packets.ts';
-import { Reader, Writer } from '../wire.ts';
 
 const identification = 'SSH-2.0-Berth_test';
 
 export interface ClientOptions {
   readonly host: string;
   readonly port: number;
+  /** `curve25519-sha256` by default. */
+  readonly keyExchange?: string;
   readonly cipher: string;
   readonly mac: string;
   readonly isStrict: boolean;
@@ -39,7 +42,8 @@ export class Client {
     socket.on('error', () => {});
   }
 
-  /** Resolves when both sides have sent NEWKEYS. The server's host key is taken as it comes. */
+  /** Resolves when both sides have sent NEWKEYS. The server's ssh-ed25519 key is taken as it comes,
+   * once it has proved to hold it. */
   static async connect(options: ClientOptions): Promise<Client> {
     const socket = connect({ host: options.host, port: options.port, noDelay: true });
     await once(socket, 'connect');
@@ -74,11 +78,12 @@ export class Client {
     this.#opener?.close();
   }
 
-  async #exchangeKeys({ cipher, mac, isStrict, protection }: ClientOptions): Promise<void> {
+  async #exchangeKeys(options: ClientOptions): Promise<void> {
+    const { keyExchange = 'curve25519-sha256', cipher, mac, isStrict, protection } = options;
     this.#socket.write(`${identification}\r\n`);
     const { text: serverIdentification } = await this.#take(takeLine);
     const clientKexInit = formatKexInit({
-      keyExchange: ['curve25519-sha256', ...(isStrict ? ['kex-strict-c-v00@openssh.com'] : [])],
+      keyExchange: [keyExchange, ...(isStrict ? [mark.strictClient] : [])],
       hostKey: ['ssh-ed25519'],
       encryptionClientToServer: [cipher],
       encryptionServerToClient: [cipher],
@@ -89,17 +94,14 @@ export class Client {
     });
     this.send(clientKexInit);
     const serverKexInit = await this.receive();
-    const knowsStrict = parseKexInit(serverKexInit).proposal.keyExchange.includes(
-      'kex-strict-s-v00@openssh.com',
-    );
-    const exchange = startKeyExchange('curve25519-sha256');
-    this.send(new Writer().byte(message.kexEcdhInit).string(exchange.clientShare).toBuffer());
-    const reader = new Reader(await this.receive());
-    reader.byte('message number');
-    const hostKey = reader.string('host key');
-    const serverShare = reader.string('server share');
+    const knowsStrict = parseKexInit(serverKexInit).proposal.keyExchange.includes(mark.strictServer);
+    const exchange = startKeyExchange(keyExchange);
+    this.send(formatKeyExchangeInit(exchange.clientShare));
+    const { hostKey, serverShare, signature } = parseKeyExchangeReply(await this.receive());
     const sharedSecret = exchange.sharedSecret(serverShare);
+    const { hashName } = exchange;
     const hashed = exchangeHash({
+      hashName,
       clientIdentification: identification,
       serverIdentification,
       clientKexInit,
@@ -109,17 +111,20 @@ export class Client {
       serverShare,
       sharedSecret,
     });
+    if (verify('ssh-ed25519', hostKey, hashed, signature) === undefined) {
+      throw new Error('the signature over the exchange hash is not good');
+    }
     this.send(Buffer.from([message.newKeys]));
     await this.receive();
 
     const algorithm = packetAlgorithm(cipher, mac);
-    const material = { hashName: 'sha256', sharedSecret, exchangeHash: hashed, sessionId: hashed };
+    const material = { hashName, sharedSecret, exchangeHash: hashed, sessionId: hashed };
     // KEXINIT, the exchange and NEWKEYS were three packets from either side.
-    const options = { sequenceNumber: isStrict && knowsStrict ? 0 : 3 };
+    const counter = { sequenceNumber: isStrict && knowsStrict ? 0 : 3 };
     const sealingKeys = derivePacketKeys(material, algorithm, 'clientToServer');
-    this.#protector = protection.createProtector(algorithm, sealingKeys, options);
+    this.#protector = protection.createProtector(algorithm, sealingKeys, counter);
     const openingKeys = derivePacketKeys(material, algorithm, 'serverToClient');
-    this.#opener = protection.createOpener(algorithm, openingKeys, options);
+    this.#opener = protection.createOpener(algorithm, openingKeys, counter);
   }
 
   async #take<T>(taker: (input: InputBuffer) => T | undefined): Promise<T> {

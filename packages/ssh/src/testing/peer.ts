@@ -2,23 +2,16 @@
 // server's side of the conversation (RFC 4253) step by step, so that a misbehaviour is one line of the
 // test. Listens on a port that the system chooses.
 
-import {
-  type KeyObject,
-  encapsulate,
-  createPublicKey,
-  diffieHellman,
-  generateKeyPairSync,
-  hash,
-  sign,
-} from 'node:crypto';
+import { type KeyObject, sign } from 'node:crypto';
 import { type AddressInfo, type Socket, createServer } from 'node:net';
 import { ed25519Blob } from '../keys/private-key.ts';
 import { InputBuffer } from '../transport/input-buffer.ts';
 import { takeLine } from '../transport/identification.ts';
-import { exchangeHash } from '../transport/key-exchange.ts';
+import { answerKeyExchange, exchangeHash } from '../transport/key-exchange.ts';
+import { formatKeyExchangeReply, parseKeyExchangeInit } from '../transport/key-exchange-messages.ts';
 import { type Proposal, formatKexInit } from '../transport/kexinit.ts';
 import { formatPacket, takePacket } from '../transport/packet.ts';
-import { Reader, Writer } from '../wire.ts';
+import { Writer } from '../wire.ts';
 
 export const peerProposal: Proposal = {
   keyExchange: ['curve25519-sha256'],
@@ -33,7 +26,8 @@ export const peerProposal: Proposal = {
 
 export interface ReplyOptions {
   readonly key: KeyObject;
-  readonly keyExchange?: 'curve25519-sha256' | 'mlkem768x25519-sha256';
+  /** `curve25519-sha256` by default. */
+  readonly keyExchange?: string;
   readonly hostKey?: Buffer;
   readonly changeShare?: (share: Buffer) => Buffer;
   readonly changeSignature?: (signature: Buffer) => Buffer;
@@ -66,40 +60,39 @@ export class PeerConnection {
   }
 
   async exchangeKexInit(proposal: Proposal = peerProposal, firstKexPacketFollows = false): Promise<void> {
-    this.#serverKexInit = formatKexInit(proposal);
-    if (firstKexPacketFollows) this.#serverKexInit[this.#serverKexInit.length - 5] = 1;
+    this.#serverKexInit = formatKexInit(proposal, { firstKexPacketFollows });
     this.send(this.#serverKexInit);
     this.#clientKexInit = await this.receive();
   }
 
   async reply(options: ReplyOptions): Promise<void> {
     const { key, hostKey = ed25519Blob(key), changeShare, changeSignature } = options;
-    const reader = new Reader(await this.receive());
-    reader.byte('message number');
-    const clientShare = reader.string('client share');
-    const agreed = (options.keyExchange === 'mlkem768x25519-sha256' ? hybrid : curve25519)(clientShare);
+    const clientShare = parseKeyExchangeInit(await this.receive());
+    const { hashName, serverShare, sharedSecret } = answerKeyExchange(
+      options.keyExchange ?? 'curve25519-sha256',
+      clientShare,
+    );
     const hashed = exchangeHash({
+      hashName,
       clientIdentification: this.#clientLine,
       serverIdentification: this.#serverLine,
       clientKexInit: this.#clientKexInit,
       serverKexInit: this.#serverKexInit,
       hostKey,
       clientShare,
-      ...agreed,
+      serverShare,
+      sharedSecret,
     });
     const signature = sign(null, hashed, key);
     this.send(
-      new Writer()
-        .byte(31)
-        .string(hostKey)
-        .string(changeShare?.(agreed.serverShare) ?? agreed.serverShare)
-        .string(
-          new Writer()
-            .string('ssh-ed25519')
-            .string(changeSignature?.(signature) ?? signature)
-            .toBuffer(),
-        )
-        .toBuffer(),
+      formatKeyExchangeReply({
+        hostKey,
+        serverShare: changeShare?.(serverShare) ?? serverShare,
+        signature: new Writer()
+          .string('ssh-ed25519')
+          .string(changeSignature?.(signature) ?? signature)
+          .toBuffer(),
+      }),
     );
   }
 
@@ -161,34 +154,5 @@ export async function startPeer(script: (connection: PeerConnection) => Promise<
       await closed;
       if (failures.length > 0) throw failures[0];
     },
-  };
-}
-
-function curve25519(clientShare: Buffer): { serverShare: Buffer; sharedSecret: Buffer } {
-  const { serverShare, secret } = x25519(clientShare);
-  return { serverShare, sharedSecret: new Writer().unsignedMpint(secret).toBuffer() };
-}
-
-function hybrid(clientShare: Buffer): { serverShare: Buffer; sharedSecret: Buffer } {
-  const encapsulationKey = createPublicKey({
-    key: clientShare.subarray(0, 1184),
-    format: 'raw-public',
-    asymmetricKeyType: 'ml-kem-768',
-  });
-  const { sharedKey, ciphertext } = encapsulate(encapsulationKey);
-  const { serverShare, secret } = x25519(clientShare.subarray(1184));
-  const sharedSecret = hash('sha256', Buffer.concat([sharedKey, secret]), 'buffer');
-  return {
-    serverShare: Buffer.concat([ciphertext, serverShare]),
-    sharedSecret: new Writer().string(sharedSecret).toBuffer(),
-  };
-}
-
-function x25519(clientShare: Buffer): { serverShare: Buffer; secret: Buffer } {
-  const { privateKey, publicKey } = generateKeyPairSync('x25519');
-  const client = createPublicKey({ key: clientShare, format: 'raw-public', asymmetricKeyType: 'x25519' });
-  return {
-    serverShare: publicKey.export({ format: 'raw-public' }),
-    secret: diffieHellman({ privateKey, publicKey: client }),
   };
 }

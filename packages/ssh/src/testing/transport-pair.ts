@@ -1,66 +1,99 @@
-// Two PacketTransports in memory, each the other's peer: what one sends arrives at the other, in order, in a later
-// turn of the event loop, and no faster than it is read. For tests of what stands on the transport.
+// Two ends of a connection in one process, for tests and fuzzing of what stands on a transport: payloads go over as
+// they are, without sockets, key exchange and encryption, and everything else is as PacketTransport says. Each payload
+// is handed over in a buffer that the next one overwrites, as the real transport does.
 
+import { randomBytes } from 'node:crypto';
 import type { PacketHandler, PacketTransport, Role } from '../transport/packet-transport.ts';
-import { ProtocolError, TransportError } from '../transport/transport-error.ts';
-import type { Packets } from '../transport/packets.ts';
+import { Packets, header } from '../transport/packets.ts';
+import { ProtocolError, TransportError, disconnectReason } from '../transport/transport-error.ts';
 import { WireError } from '../wire.ts';
 
-// Small, so that tests meet the marks.
+// Small, so that tests come to them.
 const highMarkBytes = 64 * 1024;
 const lowMarkBytes = 16 * 1024;
-const bytesPerTurn = 128 * 1024;
 /** Of a packet: its length, padding and tag. */
 const overheadBytes = 32;
 
-export class MemoryTransport implements PacketTransport {
+export interface TransportPairOptions {
+  /** The server's host key, as a blob. */
+  readonly hostKey?: Buffer;
+  /** What each side's SSH_MSG_EXT_INFO said, by name. */
+  readonly extensionsOfServer?: Readonly<Record<string, string>>;
+}
+
+export function transportPair(options: TransportPairOptions = {}): {
+  client: PairedTransport;
+  server: PairedTransport;
+} {
+  const { hostKey = randomBytes(51), extensionsOfServer = {} } = options;
+  const sessionId = randomBytes(32);
+  const extensions = Object.entries(extensionsOfServer).map(
+    ([name, value]) => [name, Buffer.from(value)] as const,
+  );
+  const client = new PairedTransport('client', sessionId, hostKey, new Map(extensions));
+  const server = new PairedTransport('server', sessionId, hostKey, new Map());
+  client.peer = server;
+  server.peer = client;
+  return { client, server };
+}
+
+export class PairedTransport implements PacketTransport {
   readonly role: Role;
-  readonly sessionId = Buffer.alloc(32, 7);
-  readonly remoteIdentification = 'SSH-2.0-Memory';
-  readonly hostKey = Buffer.alloc(0);
-  readonly extensions: ReadonlyMap<string, Buffer> = new Map();
+  readonly sessionId: Buffer;
+  readonly hostKey: Buffer;
+  readonly extensions: ReadonlyMap<string, Buffer>;
+  readonly remoteIdentification = 'SSH-2.0-Berth_test';
+  /** What the other side has not taken yet. */
+  pendingBytes = 0;
+  largestPendingBytes = 0;
+  peer: PairedTransport | undefined;
+  /** Whether `authenticated` was called. */
+  isAuthenticated = false;
+  isPaused = false;
   /** Sequence numbers that were answered with SSH_MSG_UNIMPLEMENTED. */
   readonly unimplemented: number[] = [];
-  /** Why the connection ended here: undefined while it is open. */
-  endedBecause: TransportError | undefined;
-  /** How much was pending at most. */
-  largestPendingBytes = 0;
-  pendingBytes = 0;
-
-  #peer: MemoryTransport | undefined;
-  readonly #outgoing: Buffer[] = [];
-  #first = 0;
+  /** How the connection ended, for either side. */
+  end: TransportError | undefined;
   #handler: PacketHandler | undefined;
-  #isPaused = false;
-  #mustDrain = false;
+  /** This side ended the connection and hears nothing more. */
+  #isDeaf = false;
+  #hasTold = false;
   #isScheduled = false;
-  #sequenceNumber = 0;
-  #isEnding = false;
+  #received = 0;
+  #mustDrain = false;
+  /** What arrived, and how many of them were handed over. */
+  #arrived: Buffer[] = [];
+  #handedOver = 0;
+  readonly #packets = new Packets(1);
+  readonly #input = Buffer.alloc(300_000);
 
-  constructor(role: Role) {
+  constructor(role: Role, sessionId: Buffer, hostKey: Buffer, extensions: ReadonlyMap<string, Buffer>) {
     this.role = role;
-  }
-
-  connect(peer: MemoryTransport): void {
-    this.#peer = peer;
+    this.sessionId = sessionId;
+    this.hostKey = hostKey;
+    this.extensions = extensions;
   }
 
   send(payload: Uint8Array): boolean {
-    if (this.endedBecause !== undefined) return true;
-    this.#outgoing.push(Buffer.from(payload));
+    if (this.end !== undefined || this.peer === undefined) return true;
+    this.peer.arrive(payload);
     this.pendingBytes += payload.length + overheadBytes;
     this.largestPendingBytes = Math.max(this.largestPendingBytes, this.pendingBytes);
-    this.schedule();
-    if (this.pendingBytes > highMarkBytes) this.#mustDrain = true;
+    this.#mustDrain ||= this.pendingBytes > highMarkBytes;
     return !this.#mustDrain;
   }
 
+  /** The other side took a payload of this one. */
+  taken(payloadBytes: number): void {
+    this.pendingBytes -= payloadBytes + overheadBytes;
+    if (this.#mustDrain && this.pendingBytes < lowMarkBytes) this.#schedule();
+  }
+
   sendPackets(bytes: Buffer, packets: Packets): boolean {
-    let mayGoOn = true;
     for (let index = 0; index < packets.count; index += 1) {
-      if (packets.payloadBytes(index) > 0) mayGoOn = this.send(packets.payload(bytes, index));
+      if (packets.payloadBytes(index) > 0) this.send(packets.payload(bytes, index));
     }
-    return mayGoOn;
+    return !this.#mustDrain;
   }
 
   sendUnimplemented(sequenceNumber: number): void {
@@ -69,7 +102,7 @@ export class MemoryTransport implements PacketTransport {
 
   handle(handler: PacketHandler): void {
     this.#handler = handler;
-    this.#peer?.schedule();
+    this.#schedule();
   }
 
   hold(): void {
@@ -77,32 +110,43 @@ export class MemoryTransport implements PacketTransport {
   }
 
   pause(): void {
-    this.#isPaused = true;
+    this.isPaused = true;
   }
 
   resume(): void {
-    this.#isPaused = false;
-    this.#peer?.schedule();
+    this.isPaused = false;
+    this.#schedule();
   }
 
-  authenticated(): void {}
-
-  disconnect(_reason: number, description: string): void {
-    this.#isEnding = true;
-    this.close(new TransportError('ended', description));
-    this.schedule();
+  authenticated(): void {
+    this.isAuthenticated = true;
   }
 
-  /** As when the network breaks: nothing that is pending arrives. */
+  disconnect(reason: number, description: string): void {
+    this.#isDeaf = true;
+    this.close(new TransportError('ended', description, reason));
+    this.peer?.close(new TransportError('disconnected', description, reason));
+  }
+
+  /** The TCP connection breaks. */
   break(): void {
-    this.#outgoing.length = 0;
-    this.#first = 0;
-    this.close(new TransportError('lost', 'The connection broke.'));
-    this.#peer?.close(new TransportError('lost', 'The connection broke.'));
+    for (const side of [this, this.peer]) {
+      side?.close(new TransportError('lost', 'The connection broke.', disconnectReason.connectionLost));
+    }
   }
 
-  /** Delivers to the peer, later. */
-  schedule(): void {
+  arrive(payload: Uint8Array): void {
+    this.#arrived.push(Buffer.from(payload));
+    this.#schedule();
+  }
+
+  close(error: TransportError): void {
+    this.end ??= error;
+    this.#schedule();
+  }
+
+  /** Later, so that no handler is called within its own call. */
+  #schedule(): void {
     if (this.#isScheduled) return;
     this.#isScheduled = true;
     setImmediate(() => {
@@ -111,65 +155,50 @@ export class MemoryTransport implements PacketTransport {
     });
   }
 
-  /** Hands to the peer what it reads of this side's packets, from one buffer that is overwritten afterwards. */
   #deliver(): void {
-    const peer = this.#peer;
-    let bytes = 0;
-    while (peer !== undefined && peer.#handler !== undefined && !peer.#isPaused && bytes < bytesPerTurn) {
-      const payload = this.#outgoing[this.#first];
-      if (payload === undefined) break;
-      this.#first += 1;
-      bytes += payload.length + overheadBytes;
-      this.pendingBytes -= payload.length + overheadBytes;
-      peer.#receive(payload);
-      payload.fill(0xee);
+    // What was sent before the end still arrives.
+    while (this.#handler !== undefined && !this.isPaused && !this.#isDeaf) {
+      const payload = this.#arrived[this.#handedOver];
+      if (payload === undefined) {
+        this.#arrived = [];
+        this.#handedOver = 0;
+        break;
+      }
+      this.#handedOver += 1;
+      this.peer?.taken(payload.length);
+      this.#handOver(this.#handler, payload);
     }
-    if (this.#first > 1000 || this.#first === this.#outgoing.length) {
-      this.#outgoing.splice(0, this.#first);
-      this.#first = 0;
-    }
-    if (this.#outgoing.length > 0 && peer !== undefined && peer.#handler !== undefined && !peer.#isPaused) {
-      this.schedule();
-    }
-    if (this.#outgoing.length === 0 && this.#isEnding) {
-      peer?.close(new TransportError('disconnected', 'The peer ended the connection.'));
-    }
-    if (this.#mustDrain && this.pendingBytes < lowMarkBytes && this.endedBecause === undefined) {
+    if (this.#mustDrain && this.pendingBytes < lowMarkBytes && this.end === undefined) {
       this.#mustDrain = false;
       this.#handler?.drained?.();
     }
+    if (this.end === undefined || this.#handler === undefined || this.#hasTold) return;
+    this.#hasTold = true;
+    this.#handler.closed(this.end);
   }
 
-  #receive(payload: Buffer): void {
-    if (this.endedBecause !== undefined) return;
+  #handOver(handler: PacketHandler, payload: Buffer): void {
+    payload.copy(this.#input);
+    const sequenceNumber = this.#received++;
     try {
-      this.#handler?.packet?.(payload, this.#sequenceNumber);
+      if (handler.batch === undefined) {
+        handler.packet?.(this.#input.subarray(0, payload.length), sequenceNumber);
+      } else {
+        this.#packets.clear();
+        this.#packets.add(0, payload.length);
+        this.#packets.words[header.firstSequenceNumber] = sequenceNumber;
+        handler.batch(this.#input, this.#packets);
+      }
     } catch (error) {
-      if (!(error instanceof WireError || error instanceof ProtocolError)) throw error;
-      this.#isEnding = true;
-      this.close(error instanceof ProtocolError ? error : new ProtocolError(error.message));
-      this.schedule();
+      const isPeersFault = error instanceof ProtocolError || error instanceof WireError;
+      if (!isPeersFault) throw error;
+      const reason = error instanceof ProtocolError ? error.reason : disconnectReason.protocolError;
+      this.#isDeaf = true;
+      this.end ??= error instanceof ProtocolError ? error : new ProtocolError(error.message);
+      this.peer?.close(new TransportError('disconnected', error.message, reason));
+      this.#schedule();
+    } finally {
+      this.#input.fill(0xee, 0, payload.length);
     }
-    this.#sequenceNumber += 1;
   }
-
-  /** The connection is over here, for this reason. */
-  close(error: TransportError): void {
-    if (this.endedBecause !== undefined) return;
-    this.endedBecause = error;
-    this.#handler?.closed(error);
-  }
-}
-
-export interface TransportPair {
-  readonly client: MemoryTransport;
-  readonly server: MemoryTransport;
-}
-
-export function transportPair(): TransportPair {
-  const client = new MemoryTransport('client');
-  const server = new MemoryTransport('server');
-  client.connect(server);
-  server.connect(client);
-  return { client, server };
 }

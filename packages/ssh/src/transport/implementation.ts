@@ -33,8 +33,22 @@ export function implementation(): Implementation {
  * TCP_QUICKACK). Returns whether it could be asked.
  */
 export function quickAck(socket: Socket): boolean {
-  // Node names the descriptor nowhere but in its own handle, which is gone when the socket was destroyed.
-  const { _handle: handle } = socket as unknown as { _handle: { fd?: number } | null };
-  const descriptor = handle?.fd ?? -1;
+  const descriptor = descriptorOf(socket);
   return addon !== undefined && descriptor >= 0 && addon.quickAck(descriptor);
+}
+
+/**
+ * Hands bytes to the kernel without waiting, and without keeping hold of `bytes`; only for a socket that has nothing
+ * pending. Returns how many it took, which may be 0: the rest is for `socket.write`, which also tells of errors.
+ */
+export function sendAtOnce(socket: Socket, bytes: Buffer): number {
+  const descriptor = descriptorOf(socket);
+  if (addon === undefined || descriptor < 0) return 0;
+  return Math.max(0, addon.send(descriptor, bytes, 0, bytes.length));
+}
+
+/** Node names the descriptor nowhere but in its own handle, which is gone when the socket was destroyed. */
+function descriptorOf(socket: Socket): number {
+  const { _handle: handle } = socket as unknown as { _handle: { fd?: number } | null };
+  return handle?.fd ?? -1;
 }

@@ -1,10 +1,14 @@
 // SSH_MSG_KEXINIT: both sides list what they can do, and the first of the client's that the server has
-// too is used (RFC 4253, section 7.1). Called at the start of each key exchange.
+// too is used (RFC 4253, section 7.1). Called by both roles at the start of each key exchange.
 
 import { randomBytes } from 'node:crypto';
+import { publicKeyAlgorithm } from '../keys/algorithms.ts';
 import { Reader, Writer } from '../wire.ts';
+import { keyExchangeNames } from './key-exchange.ts';
 import { message } from './messages.ts';
+import { cipherNames, isAuthenticated, macNames } from './packet-algorithms.ts';
 
+/** Each list has the most wanted first. */
 export interface Proposal {
   readonly keyExchange: readonly string[];
   readonly hostKey: readonly string[];
@@ -19,7 +23,27 @@ export interface Proposal {
 export interface Negotiated {
   readonly keyExchange: string;
   readonly hostKey: string;
+  readonly encryptionClientToServer: string;
+  readonly encryptionServerToClient: string;
+  /** Undefined beside a cipher that authenticates by itself. */
+  readonly macClientToServer: string | undefined;
+  readonly macServerToClient: string | undefined;
+  /** Always `none`: no other is known. */
+  readonly compressionClientToServer: string;
+  readonly compressionServerToClient: string;
 }
+
+/**
+ * Marks among the key exchanges of a first KEXINIT that are none: the client or server understands
+ * SSH_MSG_EXT_INFO (RFC 8308), or a strict key exchange (OpenSSH's PROTOCOL, section 1.9). They come last in a list,
+ * since its first name is a guess.
+ */
+export const mark = {
+  extInfoClient: 'ext-info-c',
+  extInfoServer: 'ext-info-s',
+  strictClient: 'kex-strict-c-v00@openssh.com',
+  strictServer: 'kex-strict-s-v00@openssh.com',
+} as const;
 
 // In the order of the message.
 const fields = [
@@ -33,13 +57,17 @@ const fields = [
   'compressionServerToClient',
 ] as const satisfies readonly (keyof Proposal)[];
 
-export function formatKexInit(proposal: Proposal): Buffer {
-  const writer = new Writer().byte(message.kexInit).bytes(randomBytes(16));
+/** The payload. `cookie` has 16 bytes and is random for each message. */
+export function formatKexInit(
+  proposal: Proposal,
+  { firstKexPacketFollows = false, cookie = randomBytes(16) } = {},
+): Buffer {
+  const writer = new Writer().byte(message.kexInit).bytes(cookie);
   for (const field of fields) writer.nameList(proposal[field]);
   return writer
     .nameList([]) // languages
     .nameList([])
-    .boolean(false) // first_kex_packet_follows
+    .boolean(firstKexPacketFollows)
     .uint32(0) // reserved
     .toBuffer();
 }
@@ -67,27 +95,53 @@ export function parseKexInit(payload: Buffer): { proposal: Proposal; firstKexPac
   return { proposal, firstKexPacketFollows };
 }
 
-/** What both sides use, or the field for which they have nothing in common. */
+/**
+ * What both sides use, or the first field for which they have nothing in common. Only what this package knows is
+ * chosen, so no mark is, whoever lists it.
+ */
 export function negotiate(client: Proposal, server: Proposal): Negotiated | { missing: keyof Proposal } {
   const chosen: Partial<Record<keyof Proposal, string>> = {};
   for (const field of fields) {
-    const name = client[field].find((candidate) => server[field].includes(candidate));
-    if (name !== undefined) chosen[field] = name;
-    else if (!isMacWithin(field, chosen)) return { missing: field };
+    if (needsNone(field, chosen)) continue;
+    const name = client[field].find((each) => server[field].includes(each) && isKnown[field](each));
+    if (name === undefined) return { missing: field };
+    chosen[field] = name;
   }
-  const { keyExchange = '', hostKey = '' } = chosen;
-  return { keyExchange, hostKey };
+  const { keyExchange = '', hostKey = '', macClientToServer, macServerToClient } = chosen;
+  const { encryptionClientToServer = '', encryptionServerToClient = '' } = chosen;
+  const { compressionClientToServer = '', compressionServerToClient = '' } = chosen;
+  return {
+    keyExchange,
+    hostKey,
+    encryptionClientToServer,
+    encryptionServerToClient,
+    macClientToServer,
+    macServerToClient,
+    compressionClientToServer,
+    compressionServerToClient,
+  };
 }
 
-/** Ciphers that authenticate by themselves need no MAC in common (OpenSSH's PROTOCOL, RFC 5647). */
-function isMacWithin(field: keyof Proposal, chosen: Partial<Record<keyof Proposal, string>>): boolean {
-  if (field === 'macClientToServer') return isAead(chosen.encryptionClientToServer);
-  if (field === 'macServerToClient') return isAead(chosen.encryptionServerToClient);
+const isCipher = (name: string): boolean => cipherNames.includes(name);
+const isMac = (name: string): boolean => macNames.includes(name);
+const isCompression = (name: string): boolean => name === 'none';
+
+const isKnown: Record<keyof Proposal, (name: string) => boolean> = {
+  keyExchange: (name) => keyExchangeNames.includes(name),
+  hostKey: (name) => publicKeyAlgorithm(name) !== undefined,
+  encryptionClientToServer: isCipher,
+  encryptionServerToClient: isCipher,
+  macClientToServer: isMac,
+  macServerToClient: isMac,
+  compressionClientToServer: isCompression,
+  compressionServerToClient: isCompression,
+};
+
+/** Ciphers that authenticate by themselves need no MAC in common (OpenSSH's PROTOCOL, section 1.6). */
+function needsNone(field: keyof Proposal, chosen: Partial<Record<keyof Proposal, string>>): boolean {
+  if (field === 'macClientToServer') return isAuthenticated(chosen.encryptionClientToServer ?? '');
+  if (field === 'macServerToClient') return isAuthenticated(chosen.encryptionServerToClient ?? '');
   return false;
-}
-
-function isAead(cipher: string | undefined): boolean {
-  return cipher !== undefined && /-gcm@openssh\.com$|^chacha20-poly1305@openssh\.com$/.test(cipher);
 }
 
 /** RFC 4253, section 7.1: a first packet that follows is to be ignored unless both first choices agree. */

@@ -2,6 +2,7 @@
 // once a direction for each key exchange, before NEWKEYS.
 
 import { hash } from 'node:crypto';
+import type { HashName } from './key-exchange.ts';
 import type { PacketAlgorithm } from './packet-algorithms.ts';
 
 export interface PacketKeys {
@@ -18,8 +19,8 @@ const letters = {
 } as const satisfies Record<Direction, Record<keyof PacketKeys, string>>;
 
 interface KeyMaterial {
-  /** Of the key exchange, in the words of node:crypto, such as `sha256`. */
-  readonly hashName: string;
+  /** Of the key exchange. */
+  readonly hashName: HashName;
   /** K, written as the exchange hash takes it (an mpint, or a string). */
   readonly sharedSecret: Buffer;
   /** H of this key exchange. */

@@ -1,100 +1,174 @@
-// The client's half of the key exchanges that people's ssh uses today: curve25519-sha256 (RFC 8731) and
-// mlkem768x25519-sha256 (draft-ietf-sshm-mlkem-hybrid-kex), which also holds against a later quantum
-// computer. Called once for each key exchange, between KEXINIT and NEWKEYS.
+// The key exchanges, by the names that KEXINIT negotiates, in both roles: from shares to K and the exchange hash H.
+// curve25519 (RFC 8731), mlkem768x25519 (draft-ietf-sshm-mlkem-hybrid-kex), which also holds against a later quantum
+// computer, ecdh-sha2-* (RFC 5656, section 4) and diffie-hellman-group* (RFC 4253, section 8, with RFC 8268). Called
+// once for each key exchange, between KEXINIT and NEWKEYS. sntrup761x25519-sha512 is missing because neither OpenSSL
+// nor a well-kept npm package has Streamlined NTRU Prime.
 
+import { hash } from 'node:crypto';
+import { Writer } from '../wire.ts';
 import {
-  type KeyObject,
-  createPublicKey,
-  decapsulate,
-  diffieHellman,
-  generateKeyPairSync,
-  hash,
-  verify,
-} from 'node:crypto';
-import { Reader, WireError, Writer } from '../wire.ts';
+  type Agreement,
+  type KeyEncapsulation,
+  checkLength,
+  group14,
+  group16,
+  group18,
+  mlkem768,
+  nistp256,
+  nistp384,
+  nistp521,
+  x25519,
+  x25519KeyBytes,
+} from './key-agreement.ts';
+
+/** Of the exchange hash and of the keys derived from it, in the words of node:crypto. */
+export type HashName = 'sha256' | 'sha384' | 'sha512';
 
 export interface ClientKeyExchange {
-  /** Q_C or C_INIT: what the client sends in SSH_MSG_KEX_ECDH_INIT. */
+  readonly hashName: HashName;
+  /** Q_C, C_INIT or e: the contents of the field in SSH_MSG_KEX_ECDH_INIT. */
   readonly clientShare: Buffer;
   /** K, written as the exchange hash takes it (an mpint, or a string). Throws WireError for a bad share. */
   readonly sharedSecret: (serverShare: Buffer) => Buffer;
 }
 
-const x25519Bytes = 32;
-const mlkem768CiphertextBytes = 1088;
+export interface ServerKeyExchange {
+  readonly hashName: HashName;
+  /** Q_S, S_REPLY or f: the contents of the field in SSH_MSG_KEX_ECDH_REPLY. */
+  readonly serverShare: Buffer;
+  /** K, written as the exchange hash takes it (an mpint, or a string). */
+  readonly sharedSecret: Buffer;
+}
+
+/** Both halves of an exchange, but for its hash. */
+interface Halves {
+  readonly start: () => Omit<ClientKeyExchange, 'hashName'>;
+  readonly answer: (clientShare: Buffer) => Omit<ServerKeyExchange, 'hashName'>;
+}
+
+interface KeyExchange extends Halves {
+  readonly hashName: HashName;
+}
+
+const curve25519: KeyExchange = { hashName: 'sha256', ...agreementHalves(x25519) };
 
 // In order of preference, as OpenSSH has it since 10.0.
-const keyExchanges = new Map<string, () => ClientKeyExchange>([
-  ['mlkem768x25519-sha256', startMlkem768x25519],
-  ['curve25519-sha256', startCurve25519],
-  ['curve25519-sha256@libssh.org', startCurve25519],
+const keyExchanges = new Map<string, KeyExchange>([
+  ['mlkem768x25519-sha256', { hashName: 'sha256', ...hybridHalves(mlkem768, x25519) }],
+  ['curve25519-sha256', curve25519],
+  ['curve25519-sha256@libssh.org', curve25519],
+  ['ecdh-sha2-nistp256', { hashName: 'sha256', ...agreementHalves(nistp256) }],
+  ['ecdh-sha2-nistp384', { hashName: 'sha384', ...agreementHalves(nistp384) }],
+  ['ecdh-sha2-nistp521', { hashName: 'sha512', ...agreementHalves(nistp521) }],
+  ['diffie-hellman-group16-sha512', { hashName: 'sha512', ...agreementHalves(group16) }],
+  ['diffie-hellman-group18-sha512', { hashName: 'sha512', ...agreementHalves(group18) }],
+  ['diffie-hellman-group14-sha256', { hashName: 'sha256', ...agreementHalves(group14) }],
 ]);
 
+/** All that are known, the best first. */
 export const keyExchangeNames: readonly string[] = [...keyExchanges.keys()];
 
-/** Makes the client's ephemeral keys for one of `keyExchangeNames`. */
+/**
+ * What is offered unless an owner said otherwise, the best first. A stranger can have the server's half computed again
+ * and again, so it costs 3 ms of CPU at most: 0.1 ms for curve25519, 0.2 for mlkem768x25519, 3 for group16 (and 13 for
+ * group18, 3.6 for nistp521).
+ */
+export const defaultKeyExchangeNames: readonly string[] = [
+  'mlkem768x25519-sha256',
+  'curve25519-sha256',
+  'curve25519-sha256@libssh.org',
+  'diffie-hellman-group16-sha512',
+];
+
+/** Makes the client's ephemeral keys. Throws RangeError for a name that is not one of `keyExchangeNames`. */
 export function startKeyExchange(name: string): ClientKeyExchange {
-  const start = keyExchanges.get(name);
-  if (start === undefined) throw new RangeError(`not a key exchange: ${name}`);
-  return start();
+  const { hashName, start } = keyExchange(name);
+  return { hashName, ...start() };
 }
 
-function startCurve25519(): ClientKeyExchange {
-  const { privateKey, publicKey } = generateKeyPairSync('x25519');
-  return {
-    clientShare: publicKey.export({ format: 'raw-public' }),
-    sharedSecret: (serverShare) => new Writer().unsignedMpint(x25519(privateKey, serverShare)).toBuffer(),
-  };
+/**
+ * Makes the server's ephemeral keys and agrees with the client's. Throws WireError for a bad share, and RangeError for
+ * a name that is not one of `keyExchangeNames`.
+ */
+export function answerKeyExchange(name: string, clientShare: Buffer): ServerKeyExchange {
+  const { hashName, answer } = keyExchange(name);
+  return { hashName, ...answer(clientShare) };
 }
 
-function startMlkem768x25519(): ClientKeyExchange {
-  const postQuantum = generateKeyPairSync('ml-kem-768');
-  const classical = generateKeyPairSync('x25519');
+function keyExchange(name: string): KeyExchange {
+  const known = keyExchanges.get(name);
+  if (known === undefined) throw new RangeError(`not a key exchange: ${name}`);
+  return known;
+}
+
+export function agreementHalves<PrivateKey, PublicKey>(agreement: Agreement<PrivateKey, PublicKey>): Halves {
+  const { generate, shareOf, readShare, agree } = agreement;
+  const encode = (secret: Buffer): Buffer => new Writer().unsignedMpint(secret).toBuffer();
   return {
-    clientShare: Buffer.concat([
-      postQuantum.publicKey.export({ format: 'raw-public' }),
-      classical.publicKey.export({ format: 'raw-public' }),
-    ]),
-    sharedSecret: (serverShare) => {
-      checkLength(serverShare, mlkem768CiphertextBytes + x25519Bytes);
-      const ciphertext = serverShare.subarray(0, mlkem768CiphertextBytes);
-      const fromPostQuantum = decapsulate(postQuantum.privateKey, ciphertext);
-      const fromClassical = x25519(classical.privateKey, serverShare.subarray(mlkem768CiphertextBytes));
-      const secret = hash('sha256', Buffer.concat([fromPostQuantum, fromClassical]), 'buffer');
-      // The draft hashes this K as a string, not as an mpint.
-      return new Writer().string(secret).toBuffer();
+    start: () => {
+      const privateKey = generate();
+      return {
+        clientShare: shareOf(privateKey),
+        sharedSecret: (serverShare) => encode(agree(privateKey, readShare(serverShare))),
+      };
+    },
+    answer: (clientShare) => {
+      const client = readShare(clientShare);
+      const privateKey = generate();
+      return { serverShare: shareOf(privateKey), sharedSecret: encode(agree(privateKey, client)) };
     },
   };
 }
 
-function x25519(privateKey: KeyObject, peer: Buffer): Buffer {
-  checkLength(peer, x25519Bytes);
-  const publicKey = createPublicKey({ key: peer, format: 'raw-public', asymmetricKeyType: 'x25519' });
-  try {
-    return diffieHellman({ privateKey, publicKey });
-  } catch {
-    // RFC 8731, section 3: a share of small order makes an all-zero secret, which must not be used.
-    throw new WireError('server share', 0, 'malformed', 'a point of small order');
-  }
+export function hybridHalves<PrivateKey, PublicKey>(
+  encapsulation: KeyEncapsulation,
+  agreement: Agreement<PrivateKey, PublicKey>,
+): Halves {
+  const { keyBytes, ciphertextBytes } = encapsulation;
+  // The draft hashes this K as a string, not as an mpint.
+  const encode = (...secrets: readonly Buffer[]): Buffer =>
+    new Writer().string(hash('sha256', Buffer.concat(secrets), 'buffer')).toBuffer();
+  return {
+    start: () => {
+      const postQuantum = encapsulation.generate();
+      const classical = agreement.generate();
+      return {
+        clientShare: Buffer.concat([encapsulation.shareOf(postQuantum), agreement.shareOf(classical)]),
+        sharedSecret: (serverShare) => {
+          checkLength(serverShare, ciphertextBytes + x25519KeyBytes);
+          const server = agreement.readShare(serverShare.subarray(ciphertextBytes));
+          const secret = encapsulation.decapsulate(postQuantum, serverShare.subarray(0, ciphertextBytes));
+          return encode(secret, agreement.agree(classical, server));
+        },
+      };
+    },
+    answer: (clientShare) => {
+      checkLength(clientShare, keyBytes + x25519KeyBytes);
+      const postQuantum = encapsulation.readShare(clientShare.subarray(0, keyBytes));
+      const client = agreement.readShare(clientShare.subarray(keyBytes));
+      const { secret, ciphertext } = encapsulation.encapsulate(postQuantum);
+      const classical = agreement.generate();
+      return {
+        serverShare: Buffer.concat([ciphertext, agreement.shareOf(classical)]),
+        sharedSecret: encode(secret, agreement.agree(classical, client)),
+      };
+    },
+  };
 }
 
-function checkLength(share: Buffer, bytes: number): void {
-  if (share.length !== bytes) {
-    throw new WireError('server share', 0, 'malformed', `${share.length} bytes instead of ${bytes}`);
-  }
-}
-
-/** H of RFC 4253 section 8 and RFC 5656 section 4, for the exchanges above, which all use SHA-256. */
+/** H of RFC 4253 section 8 and RFC 5656 section 4. Shares and K are those of a ClientKeyExchange or ServerKeyExchange. */
 export function exchangeHash(values: {
-  clientIdentification: string;
-  serverIdentification: string;
-  clientKexInit: Buffer;
-  serverKexInit: Buffer;
-  hostKey: Buffer;
-  clientShare: Buffer;
-  serverShare: Buffer;
-  /** As `ClientKeyExchange.sharedSecret` returns it. */
-  sharedSecret: Buffer;
+  readonly hashName: HashName;
+  /** Without the line end. */
+  readonly clientIdentification: string;
+  readonly serverIdentification: string;
+  /** The whole payloads, from the message number on. */
+  readonly clientKexInit: Buffer;
+  readonly serverKexInit: Buffer;
+  readonly hostKey: Buffer;
+  readonly clientShare: Buffer;
+  readonly serverShare: Buffer;
+  readonly sharedSecret: Buffer;
 }): Buffer {
   const hashed = new Writer()
     .string(values.clientIdentification)
@@ -106,24 +180,5 @@ export function exchangeHash(values: {
     .string(values.serverShare)
     .bytes(values.sharedSecret)
     .toBuffer();
-  return hash('sha256', hashed, 'buffer');
-}
-
-/**
- * Whether `signature` over `data` was made by the ssh-ed25519 key in `hostKey` (RFC 8709). Throws
- * WireError when either is not of that form.
- */
-export function verifyEd25519(hostKey: Buffer, data: Buffer, signature: Buffer): boolean {
-  const key = ed25519Field(hostKey, 'host key', 32);
-  const publicKey = createPublicKey({ key, format: 'raw-public', asymmetricKeyType: 'ed25519' });
-  return verify(null, data, publicKey, ed25519Field(signature, 'signature', 64));
-}
-
-function ed25519Field(blob: Buffer, what: string, bytes: number): Buffer {
-  const reader = new Reader(blob);
-  const isEd25519 = reader.string(`${what} type`).equals(Buffer.from('ssh-ed25519'));
-  const value = reader.string(what);
-  reader.end(what);
-  if (!isEd25519 || value.length !== bytes) throw new WireError(what, 0, 'malformed', 'not ssh-ed25519');
-  return value;
+  return hash(values.hashName, hashed, 'buffer');
 }

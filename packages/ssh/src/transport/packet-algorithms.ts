@@ -46,6 +46,10 @@ const macs = {
   'hmac-sha2-512': { hash: 'sha512', bytes: 64, isEncryptThenMac: false },
 } as const satisfies Record<string, Mac>;
 
+/** All that are known. `none` is not negotiated. */
+export const cipherNames: readonly string[] = Object.keys(ciphers).filter((name) => name !== 'none');
+export const macNames: readonly string[] = Object.keys(macs);
+
 export interface PacketAlgorithm extends Cipher {
   /** Only beside a cipher in `ctr` mode. */
   readonly mac: Mac | undefined;
@@ -68,6 +72,11 @@ export function packetAlgorithm(cipherName: string, macName?: string): PacketAlg
   if (macName === undefined || !isMacName(macName)) throw new RangeError(`not a MAC: ${macName}`);
   const mac: Mac = macs[macName];
   return { ...cipher, mac, tagBytes: mac.bytes, isLengthInBlocks: !mac.isEncryptThenMac };
+}
+
+/** Whether the cipher authenticates by itself, so that no MAC is negotiated (OpenSSH's PROTOCOL, section 1.6). */
+export function isAuthenticated(cipherName: string): boolean {
+  return isCipherName(cipherName) && ciphers[cipherName].tagBytes > 0;
 }
 
 function isCipherName(name: string): name is keyof typeof ciphers {

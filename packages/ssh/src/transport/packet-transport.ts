@@ -23,7 +23,7 @@ export interface PacketHandler {
    * be changed in place, dropped and sealed for another connection.
    */
   batch?(bytes: Buffer, packets: Packets): void;
-  /** `pendingBytes` has fallen below the low mark after `send` or `sendPackets` said to wait. */
+  /** Everything that was sent is in the kernel, after `send` or `sendPackets` said to wait. */
   drained?(): void;
   /** The connection is over; `error` is undefined when the peer closed it in good order. */
   closed(error: TransportError | undefined): void;
@@ -60,8 +60,6 @@ export interface PacketTransport {
   pause(): void;
   resume(): void;
 
-  /** From here on the peer is known: the limits that hold strangers no longer do. */
-  authenticated(): void;
   /** Sends SSH_MSG_DISCONNECT and closes once it is written. `description` is for a person and may be shown. */
   disconnect(reason: number, description: string): void;
 }

@@ -1,0 +1,179 @@
+// One channel through a relay: two ends, each with the windows of its own leg (RFC 4254, section 5.2). What a sender
+// may send is granted here, and not by the receiver behind: so a long path to the one does not wait for a short one
+// to the other, and what the receiver has no window for waits in a queue, never more than was granted.
+
+import { Writer } from '../wire.ts';
+import { message } from '../transport/messages.ts';
+import type { PacketTransport } from '../transport/packet-transport.ts';
+import { ProtocolError } from '../transport/transport-error.ts';
+import type { WindowBudget } from './window-budget.ts';
+
+export type Side = 'client' | 'upstream';
+
+/** What a sender may send before anything was taken from it: four packets of the usual size. */
+export const initialWindow = 128 * 1024;
+/** What a channel holds at most, in one direction, for a receiver that has stopped. */
+const maximumWindow = 2 * 1024 * 1024;
+const largestWindow = 0xffff_ffff;
+
+interface Waiting {
+  /** A whole payload: data, extended data, EOF or CLOSE. */
+  payload: Buffer;
+  /** Where the data starts in it; 0 for a message without data. */
+  dataStart: number;
+  /** How much of the data was sent. */
+  sent: number;
+}
+
+/** Where a channel meets one of the two legs. */
+export class ChannelEnd {
+  readonly #transport: PacketTransport;
+  readonly #budget: WindowBudget;
+  /** By which this leg's peer knows the channel: what is sent to it carries this. */
+  number = 0;
+  /** What this leg's peer takes in one packet. */
+  maximumPacketBytes = 0;
+  /** Data bytes that came from this leg. */
+  receivedBytes = 0;
+  hasSentClose = false;
+  /**
+   * Answers to this leg's requests, in their order: `undefined` where the other leg answers, the payload where the
+   * relay does.
+   */
+  readonly answers: (Buffer | undefined)[] = [];
+  /** What may still come from this leg. */
+  #window = initialWindow;
+  #largest = initialWindow;
+  /** What has come and was passed on, and is not granted again. */
+  #passedBytes = 0;
+  /** What may be sent to this leg. */
+  #credit = 0;
+  #waiting: Waiting[] = [];
+
+  constructor(transport: PacketTransport, budget: WindowBudget) {
+    this.#transport = transport;
+    this.#budget = budget;
+  }
+
+  /** Of the channel's opening or its confirmation, as this leg's peer sent it. */
+  begin(number: number, window: number, maximumPacketBytes: number): void {
+    this.number = number;
+    this.#credit = window;
+    this.maximumPacketBytes = maximumPacketBytes;
+  }
+
+  get hasWaiting(): boolean {
+    return this.#waiting.length > 0;
+  }
+
+  /** Counts data that came from this leg. Throws ProtocolError when it was not granted. */
+  receive(bytes: number): void {
+    if (bytes > this.#window) throw new ProtocolError("More data came than the channel's window allows.");
+    this.#window -= bytes;
+    this.receivedBytes += bytes;
+  }
+
+  /** Whether `bytes` may go to this leg at once; counts them then. */
+  mayPass(bytes: number): boolean {
+    if (bytes > this.#credit || this.#waiting.length > 0) return false;
+    this.#credit -= bytes;
+    return true;
+  }
+
+  /** Keeps a message until `sendWaiting` finds a window for it and all before it. */
+  wait(payload: Buffer, dataStart: number): void {
+    this.#waiting.push({ payload: Buffer.from(payload), dataStart, sent: 0 });
+  }
+
+  /** A WINDOW_ADJUST from this leg. Throws ProtocolError when it makes the window too large. */
+  widen(bytes: number, other: ChannelEnd): void {
+    this.#credit += bytes;
+    if (this.#credit > largestWindow)
+      throw new ProtocolError("A channel's window grew beyond 2^32 - 1 bytes.");
+    this.sendWaiting(other);
+  }
+
+  /** Sends to this leg what it has a window for. `other` is the end that it came from. */
+  sendWaiting(other: ChannelEnd): void {
+    if (this.#waiting.length === 0) return;
+    let passed = 0;
+    for (;;) {
+      const [next] = this.#waiting;
+      if (next === undefined) break;
+      const { payload, dataStart } = next;
+      if (dataStart === 0) {
+        this.#transport.send(payload);
+        this.#waiting.shift();
+        continue;
+      }
+      const left = payload.length - dataStart - next.sent;
+      const bytes = Math.min(left, this.#credit);
+      if (bytes === 0 && left > 0) break;
+      this.#transport.send(next.sent === 0 && bytes === left ? payload : part(next, bytes));
+      this.#credit -= bytes;
+      passed += bytes;
+      next.sent += bytes;
+      if (bytes === left) this.#waiting.shift();
+    }
+    other.passed(passed);
+    other.grant();
+  }
+
+  /** Data of this leg has gone on to the other one. */
+  passed(bytes: number): void {
+    this.#passedBytes += bytes;
+  }
+
+  /** Grants this leg's peer anew what was passed on, once it is worth a packet. */
+  grant(): void {
+    if (this.hasSentClose || this.#passedBytes < this.#largest / 4) return;
+    let bytes = this.#passedBytes;
+    // It has used up most of its window while all of it went on at once: the path could bear a wider one.
+    if (this.#largest < maximumWindow && this.#window < this.#largest / 2) {
+      const more = Math.min(this.#largest, maximumWindow - this.#largest);
+      if (this.#budget.take(more)) {
+        this.#largest += more;
+        bytes += more;
+      }
+    }
+    this.#passedBytes = 0;
+    this.#window += bytes;
+    this.#transport.send(
+      new Writer().byte(message.channelWindowAdjust).uint32(this.number).uint32(bytes).toBuffer(),
+    );
+  }
+
+  /** The channel is gone. */
+  end(): void {
+    this.#budget.give(this.#largest - initialWindow);
+    this.#largest = initialWindow;
+    this.#waiting = [];
+  }
+}
+
+/** A message with the next `bytes` of the data of one that waits. */
+function part({ payload, dataStart, sent }: Waiting, bytes: number): Buffer {
+  const piece = Buffer.allocUnsafe(dataStart + bytes);
+  payload.copy(piece, 0, 0, dataStart);
+  piece.writeUInt32BE(bytes, dataStart - 4);
+  payload.copy(piece, dataStart, dataStart + sent, dataStart + sent + bytes);
+  return piece;
+}
+
+export class RelayChannel {
+  /** `session`, `direct-tcpip` and so on, as it was opened. */
+  readonly type: string;
+  readonly openedBy: Side;
+  readonly client: ChannelEnd;
+  readonly upstream: ChannelEnd;
+  isOpen = false;
+  /** Set by whoever wants to see what the environment sends (a terminal's recording); bytes are good during the call. */
+  onOutput: ((bytes: Buffer) => void) | undefined;
+
+  constructor(type: string, openedBy: Side, client: ChannelEnd, upstream: ChannelEnd) {
+    this.type = type;
+    this.openedBy = openedBy;
+    this.client = client;
+    this.upstream = upstream;
+  }
+}

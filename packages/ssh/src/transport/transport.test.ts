@@ -1,0 +1,254 @@
+// Both roles of the transport against each other over real sockets: every algorithm, key exchanges in the middle of
+// a transfer, holding and pausing, and the ends.
+
+import assert from 'node:assert/strict';
+import { randomBytes } from 'node:crypto';
+import { describe, test } from 'node:test';
+import { generateSigningKey } from '../keys/signing-key.ts';
+import type { SigningKey } from '../keys/signing-key.ts';
+import { signCertificate } from '../keys/certificate-authority.ts';
+import { isCertificate } from '../keys/certificate.ts';
+import { socketPair } from '../testing/socket-pair.ts';
+import type { Algorithms } from './algorithms.ts';
+import { type ServerHostKey, serverHostKey } from './host-keys.ts';
+import { keyExchangeNames } from './key-exchange.ts';
+import { cipherNames, macNames } from './packet-algorithms.ts';
+import type { PacketHandler } from './packet-transport.ts';
+import { Transport, type RekeyLimits } from './transport.ts';
+import type { TransportError } from './transport-error.ts';
+
+const ed25519 = await generateSigningKey('ssh-ed25519');
+
+interface PairOptions {
+  readonly algorithms?: Partial<Algorithms>;
+  readonly hostKeys?: readonly ServerHostKey[];
+  readonly rekey?: Partial<RekeyLimits>;
+  readonly clientRekey?: Partial<RekeyLimits>;
+  readonly whyNotHostKey?: (hostKey: Buffer, algorithm: string) => string | undefined;
+}
+
+interface Pair {
+  readonly server: Transport;
+  readonly client: Transport;
+  readonly ends: { server: Promise<TransportError | undefined>; client: Promise<TransportError | undefined> };
+  readonly close: () => void;
+}
+
+async function transportPair(options: PairOptions = {}): Promise<Pair> {
+  const { hostKeys = [serverHostKey(ed25519)], algorithms = {}, rekey = {}, clientRekey = rekey } = options;
+  const sockets = await socketPair();
+  const serverEnd = Promise.withResolvers<TransportError | undefined>();
+  const clientEnd = Promise.withResolvers<TransportError | undefined>();
+  const server = Transport.server(sockets.accepted, {
+    hostKeys,
+    algorithms,
+    rekey,
+    userSignatureAlgorithms: ['ssh-ed25519'],
+    closed: serverEnd.resolve,
+  });
+  const client = Transport.client(sockets.connected, {
+    algorithms: { hostKey: hostKeys.flatMap((key) => key.algorithms), ...algorithms },
+    rekey: clientRekey,
+    whyNotHostKey: options.whyNotHostKey ?? (() => undefined),
+    closed: clientEnd.resolve,
+  });
+  return {
+    server,
+    client,
+    ends: { server: serverEnd.promise, client: clientEnd.promise },
+    close: sockets.close,
+  };
+}
+
+/** Collects payloads until there are `count`. */
+function collect(transport: Transport, count: number): Promise<Buffer[]> {
+  const { promise, resolve, reject } = Promise.withResolvers<Buffer[]>();
+  const payloads: Buffer[] = [];
+  transport.handle({
+    packet: (payload) => {
+      payloads.push(Buffer.from(payload));
+      if (payloads.length === count) resolve(payloads);
+    },
+    closed: (error) => reject(error ?? new Error('closed')),
+  });
+  return promise;
+}
+
+const data = (bytes: number): Buffer => Buffer.concat([Buffer.from([94]), randomBytes(bytes)]);
+
+async function carriesBothWays({ server, client }: Pair, payloads = [1, 2, 100, 32_768].map(data)): Promise<void> {
+  const [atServer, atClient] = [collect(server, payloads.length), collect(client, payloads.length)];
+  for (const payload of payloads) {
+    client.send(payload);
+    server.send(payload);
+  }
+  assert.deepEqual(await atServer, payloads);
+  assert.deepEqual(await atClient, payloads);
+}
+
+describe('two transports', () => {
+  for (const name of keyExchangeNames) {
+    test(`carry packets after ${name}`, async () => {
+      const pair = await transportPair({ algorithms: { keyExchange: [name] } });
+      await carriesBothWays(pair);
+      assert.equal(pair.client.negotiated?.keyExchange, name);
+      assert.deepEqual(pair.client.sessionId, pair.server.sessionId);
+      assert.deepEqual(pair.client.hostKey, ed25519.publicKey.blob);
+      pair.close();
+    });
+  }
+
+  for (const cipher of cipherNames) {
+    for (const mac of cipher.endsWith('-ctr') ? macNames : [macNames[0] ?? '']) {
+      test(`carry packets with ${cipher}${cipher.endsWith('-ctr') ? ` and ${mac}` : ''}, also after new keys`, async () => {
+        const pair = await transportPair({ algorithms: { cipher: [cipher], mac: [mac] }, rekey: { bytes: 40_000 } });
+        await carriesBothWays(
+          pair,
+          Array.from({ length: 30 }, () => data(10_000)),
+        );
+        pair.close();
+      });
+    }
+  }
+
+  const hostKeyTypes = ['ssh-ed25519', 'ecdsa-sha2-nistp256', 'ecdsa-sha2-nistp384', 'ecdsa-sha2-nistp521', 'ssh-rsa'] as const;
+  for (const type of hostKeyTypes) {
+    test(`take a host key of type ${type}, and a certificate for it`, async () => {
+      const key: SigningKey = await generateSigningKey(type, { rsaBits: 2048 });
+      const authority = await generateSigningKey('ssh-ed25519');
+      const { blob } = signCertificate({
+        ca: authority,
+        role: 'host',
+        publicKey: key.publicKey.blob,
+        keyId: 'host',
+        principals: ['localhost'],
+        validAfter: new Date(0),
+        validBefore: new Date(Date.now() + 60_000),
+      });
+      for (const [hostKey, certified] of [
+        [serverHostKey(key), false],
+        [serverHostKey(key, blob), true],
+      ] as const) {
+        for (const algorithm of hostKey.algorithms) {
+          const seen: string[] = [];
+          const pair = await transportPair({
+            hostKeys: [{ ...hostKey, algorithms: [algorithm] }],
+            whyNotHostKey: (offered, name) => {
+              assert.equal(isCertificate(offered), certified);
+              seen.push(name);
+              return undefined;
+            },
+          });
+          await carriesBothWays(pair);
+          assert.deepEqual(seen, [algorithm]);
+          pair.close();
+        }
+      }
+    });
+  }
+
+  test('tell each other their extensions', async () => {
+    const pair = await transportPair();
+    await carriesBothWays(pair);
+    assert.equal(pair.client.extensions.get('server-sig-algs')?.toString(), 'ssh-ed25519');
+    assert.equal(pair.client.extensions.get('publickey-hostbound@openssh.com')?.toString(), '0');
+    assert.equal(pair.server.extensions.get('ping@openssh.com')?.toString(), '0');
+    pair.close();
+  });
+
+  for (const [side, rekey, clientRekey] of [
+    ['the server', { bytes: 200_000 }, {}],
+    ['the client', {}, { bytes: 200_000 }],
+    ['both', { packets: 7 }, { packets: 5 }],
+  ] as const) {
+    test(`exchange keys in the middle of a transfer when ${side} wants it, and lose nothing`, async () => {
+      const pair = await transportPair({ rekey, clientRekey });
+      const first = pair.client.established.then(() => Buffer.from(pair.client.sessionId));
+      await carriesBothWays(
+        pair,
+        Array.from({ length: 200 }, (_, index) => data(100 + index * 50)),
+      );
+      assert.deepEqual(pair.client.sessionId, await first, 'the session keeps its name');
+      pair.close();
+    });
+  }
+
+  test('hold packets back while nobody takes them, and give them in their order', async () => {
+    const pair = await transportPair();
+    const payloads = Array.from({ length: 500 }, () => data(2000));
+    for (const payload of payloads) pair.client.send(payload);
+    await pair.server.established;
+    const taken: Buffer[] = [];
+    const { promise: all, resolve } = Promise.withResolvers<void>();
+    const handler: PacketHandler = {
+      packet: (payload) => {
+        taken.push(Buffer.from(payload));
+        // Each handler takes one, and the next is set a turn later.
+        pair.server.hold();
+        if (taken.length === payloads.length) resolve();
+        else setImmediate(() => pair.server.handle(handler));
+      },
+      closed: () => {},
+    };
+    pair.server.handle(handler);
+    await all;
+    assert.deepEqual(taken, payloads);
+    pair.close();
+  });
+
+  test('say to wait while the other reads nothing, and when to go on', async () => {
+    const pair = await transportPair();
+    await Promise.all([pair.client.established, pair.server.established]);
+    pair.server.pause();
+    const { promise: drained, resolve } = Promise.withResolvers<void>();
+    pair.client.handle({ packet: () => {}, drained: resolve, closed: () => {} });
+    const payload = data(32_000);
+    let sent = 0;
+    while (pair.client.send(payload)) {
+      sent += 1;
+      // What is sent within a turn is written after it.
+      await new Promise((done) => setImmediate(done));
+      assert.ok(sent < 10_000, 'it is never told to wait');
+    }
+    const received = collect(pair.server, sent + 1);
+    pair.server.resume();
+    await Promise.all([drained, received]);
+    pair.close();
+  });
+
+  test('end: the other is told why', async () => {
+    const pair = await transportPair();
+    await Promise.all([pair.client.established, pair.server.established]);
+    pair.server.disconnect(12, 'Too many.');
+    const error = await pair.ends.client;
+    assert.equal(error?.code, 'disconnected');
+    assert.equal(error?.reason, 12);
+    assert.match(error?.message ?? '', /"Too many\."/);
+    assert.equal((await pair.ends.server)?.code, 'ended');
+    pair.close();
+  });
+
+  test('end when the host key is not the one expected, before anything is sent under the keys', async () => {
+    const pair = await transportPair({ whyNotHostKey: () => 'Another key is known.' });
+    const error = await pair.ends.client;
+    assert.equal(error?.code, 'host_key');
+    assert.equal(error?.message, 'Another key is known.');
+    await assert.rejects(pair.client.established);
+    assert.equal((await pair.ends.server)?.reason, 9);
+    pair.close();
+  });
+
+  test('end when they have no algorithm in common, and say which', async () => {
+    const sockets = await socketPair();
+    const { promise, resolve } = Promise.withResolvers<TransportError | undefined>();
+    Transport.server(sockets.accepted, { hostKeys: [serverHostKey(ed25519)], closed: resolve });
+    Transport.client(sockets.connected, {
+      algorithms: { cipher: ['aes128-cbc'] },
+      whyNotHostKey: () => undefined,
+    });
+    const error = await promise;
+    assert.equal(error?.code, 'no_common_algorithm');
+    assert.match(error?.message ?? '', /encryptionClientToServer.*"aes128-cbc"/);
+    sockets.close();
+  });
+});
