@@ -36,13 +36,20 @@ const littleBytes = 8 * 1024;
 /** How long a peer has to close its side after we closed ours, so that it reads the last we sent. */
 const farewellMs = 1_000;
 
-const nothing = Buffer.alloc(0);
+/**
+ * Buffers for what is left of a read, which most packets of a bulk transfer pass through: new ones each time would
+ * keep the garbage collector busy. A few are enough, since most connections have nothing left most of the time.
+ */
+const restBytes = 40 * 1024;
+const freeRests: Buffer[] = [];
+const maximumFreeRests = 32;
 
 export class ByteStream {
   readonly #socket: Socket;
   readonly #reader: ByteReader;
-  /** The start of a packet. */
-  #rest: Buffer = nothing;
+  /** The start of a packet: the first bytes of a buffer that may be larger. */
+  #rest: Buffer | undefined;
+  #restLength = 0;
   #isPaused = false;
   #isYielding = false;
   #isEnding = false;
@@ -76,13 +83,12 @@ export class ByteStream {
     return this.#socket.writableLength;
   }
 
-  /** Sends `bytes`, which may be used anew afterwards. Returns false when the writer should wait for `drained`. */
-  write(bytes: Buffer): boolean {
+  /** Sends `bytes` from `start` to `end`, which may be used anew afterwards. */
+  write(bytes: Buffer, start = 0, end = bytes.length): void {
     const socket = this.#socket;
-    if (socket.destroyed || this.#isEnding) return true;
-    const sent = socket.writableLength === 0 ? sendAtOnce(socket, bytes) : 0;
-    if (sent < bytes.length) socket.write(Buffer.from(bytes.subarray(sent)));
-    return this.isWritable;
+    if (socket.destroyed || this.#isEnding) return;
+    const sent = socket.writableLength === 0 ? sendAtOnce(socket, bytes, start, end) : 0;
+    if (start + sent < end) socket.write(Buffer.from(bytes.subarray(start + sent, end)));
   }
 
   /** Whether a writer need not wait; where it must, `drained` will be called. */
@@ -128,24 +134,34 @@ export class ByteStream {
     const count = end - start;
     if (count <= littleBytes) quickAck(this.#socket);
     const rest = this.#rest;
-    if (rest.length > 0) {
-      this.#rest = nothing;
-      if (bytes === pool && rest.length <= start) {
-        start -= rest.copy(pool, start - rest.length);
+    if (rest !== undefined) {
+      const length = this.#restLength;
+      this.#rest = undefined;
+      if (bytes === pool) {
+        start -= rest.copy(pool, start - length, 0, length);
       } else {
-        bytes = Buffer.concat([rest, bytes.subarray(start, end)]);
+        bytes = Buffer.concat([rest.subarray(0, length), bytes.subarray(start, end)]);
         start = 0;
         end = bytes.length;
       }
+      giveRest(rest);
     }
-    const stopped = this.#reader.read(bytes, start, end);
-    if (stopped < end) this.#rest = Buffer.from(bytes.subarray(stopped, end));
+    this.#readFrom(bytes, start, end);
     // A full buffer means that more is there: libuv would go on reading it before anybody else's.
     if (count === readBytes && !this.#isPaused) {
       this.#yield();
       return false;
     }
     return !this.#isPaused;
+  }
+
+  #readFrom(bytes: Buffer, start: number, end: number): void {
+    const stopped = this.#reader.read(bytes, start, end);
+    if (stopped >= end) return;
+    const length = end - stopped;
+    this.#restLength = length;
+    this.#rest = takeRest(length);
+    bytes.copy(this.#rest, 0, stopped, end);
   }
 
   #yield(): void {
@@ -155,10 +171,10 @@ export class ByteStream {
       if (this.#isPaused || this.#isClosed) return;
       // What could not be taken before, since packets were held back.
       const rest = this.#rest;
-      if (rest.length > 0) {
-        this.#rest = nothing;
-        const stopped = this.#reader.read(rest, 0, rest.length);
-        if (stopped < rest.length) this.#rest = Buffer.from(rest.subarray(stopped));
+      if (rest !== undefined) {
+        this.#rest = undefined;
+        this.#readFrom(rest, 0, this.#restLength);
+        giveRest(rest);
       }
       if (!this.#isPaused) this.#socket.resume();
     });
@@ -173,10 +189,19 @@ export class ByteStream {
   #close(): void {
     if (this.#isClosed) return;
     this.#isClosed = true;
-    this.#rest = nothing;
+    this.#rest = undefined;
     this.#reader.closed(this.#error);
     if (!this.#isEnding) this.end();
   }
+}
+
+function takeRest(length: number): Buffer {
+  if (length > restBytes) return Buffer.allocUnsafeSlow(length);
+  return freeRests.pop() ?? Buffer.allocUnsafeSlow(restBytes);
+}
+
+function giveRest(rest: Buffer): void {
+  if (rest.length === restBytes && freeRests.length < maximumFreeRests) freeRests.push(rest);
 }
 
 type OnRead = (count: number, buffer: Buffer) => boolean;

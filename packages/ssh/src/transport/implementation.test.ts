@@ -87,7 +87,7 @@ test('builds the addon once for each source', { skip: hasCompiler ? false : 'the
   const copy = new Copy();
   const path = process.env['PATH'] ?? '';
   try {
-    const functions = 'create open seal sequenceNumber close quickAck';
+    const functions = 'create open seal sequenceNumber close quickAck send';
     assert.equal(copy.build('/nowhere').startsWith('there was'), true);
     assert.equal(copy.build(path), functions);
     const [first] = copy.built;

@@ -41,10 +41,10 @@ export function quickAck(socket: Socket): boolean {
  * Hands bytes to the kernel without waiting, and without keeping hold of `bytes`; only for a socket that has nothing
  * pending. Returns how many it took, which may be 0: the rest is for `socket.write`, which also tells of errors.
  */
-export function sendAtOnce(socket: Socket, bytes: Buffer): number {
+export function sendAtOnce(socket: Socket, bytes: Buffer, start: number, end: number): number {
   const descriptor = descriptorOf(socket);
   if (addon === undefined || descriptor < 0) return 0;
-  return Math.max(0, addon.send(descriptor, bytes, 0, bytes.length));
+  return Math.max(0, addon.send(descriptor, bytes, start, end));
 }
 
 /** Node names the descriptor nowhere but in its own handle, which is gone when the socket was destroyed. */

@@ -5,10 +5,16 @@ import { type Protector, payloadOffset } from './packet-protection.ts';
 import type { Packets } from './packets.ts';
 
 /**
- * Seals what is left of `packets`, whose payloads lie in `bytes`, and returns what to send: a view of
- * `bytes`, or bytes of its own where the other leg's packets are larger. Empty when all were dropped.
+ * Seals what is left of `packets`, whose payloads lie in `bytes`, and hands the sealed bytes to `send` before it
+ * returns: they lie in `bytes` itself, or in a buffer of their own where the other leg's packets are larger. Returns
+ * how many there were; 0, without a call, when all packets were dropped.
  */
-export function reseal(protector: Protector, bytes: Buffer, packets: Packets): Buffer {
+export function reseal(
+  protector: Protector,
+  bytes: Buffer,
+  packets: Packets,
+  send: (sealed: Buffer, start: number, end: number) => void,
+): number {
   let start = -1;
   let sealedBytes = 0;
   for (let index = 0; index < packets.count; index += 1) {
@@ -17,25 +23,16 @@ export function reseal(protector: Protector, bytes: Buffer, packets: Packets): B
     if (start === -1) start = packets.payloadStart(index) - payloadOffset;
     sealedBytes += protector.sealedBytes(payloadBytes);
   }
-  if (start === -1) return bytes.subarray(0, 0);
+  if (start === -1) return 0;
   if (start >= 0 && start + sealedBytes <= bytes.length) {
     const end = protector.seal(bytes, packets, bytes, start);
-    if (end !== -1) return bytes.subarray(start, end);
+    if (end !== -1) {
+      send(bytes, start, end);
+      return sealedBytes;
+    }
   }
   const output = Buffer.allocUnsafe(sealedBytes);
   protector.seal(bytes, packets, output, 0);
-  return output;
-}
-
-// RFC 4254: every message of a channel that stands, 91 to 100, starts with the number by which its
-// receiver knows the channel.
-const recipientChannelOffset = 1;
-
-export function recipientChannel(bytes: Buffer, payloadStart: number): number {
-  return bytes.readUInt32BE(payloadStart + recipientChannelOffset);
-}
-
-/** Gives a channel's message the number by which the other leg's peer knows the channel. */
-export function setRecipientChannel(bytes: Buffer, payloadStart: number, channel: number): void {
-  bytes.writeUInt32BE(channel, payloadStart + recipientChannelOffset);
+  send(output, 0, sealedBytes);
+  return sealedBytes;
 }

@@ -76,7 +76,10 @@ function collect(transport: Transport, count: number): Promise<Buffer[]> {
 
 const data = (bytes: number): Buffer => Buffer.concat([Buffer.from([94]), randomBytes(bytes)]);
 
-async function carriesBothWays({ server, client }: Pair, payloads = [1, 2, 100, 32_768].map(data)): Promise<void> {
+async function carriesBothWays(
+  { server, client }: Pair,
+  payloads = [1, 2, 100, 32_768].map(data),
+): Promise<void> {
   const [atServer, atClient] = [collect(server, payloads.length), collect(client, payloads.length)];
   for (const payload of payloads) {
     client.send(payload);
@@ -101,7 +104,10 @@ describe('two transports', () => {
   for (const cipher of cipherNames) {
     for (const mac of cipher.endsWith('-ctr') ? macNames : [macNames[0] ?? '']) {
       test(`carry packets with ${cipher}${cipher.endsWith('-ctr') ? ` and ${mac}` : ''}, also after new keys`, async () => {
-        const pair = await transportPair({ algorithms: { cipher: [cipher], mac: [mac] }, rekey: { bytes: 40_000 } });
+        const pair = await transportPair({
+          algorithms: { cipher: [cipher], mac: [mac] },
+          rekey: { bytes: 40_000 },
+        });
         await carriesBothWays(
           pair,
           Array.from({ length: 30 }, () => data(10_000)),
@@ -111,7 +117,13 @@ describe('two transports', () => {
     }
   }
 
-  const hostKeyTypes = ['ssh-ed25519', 'ecdsa-sha2-nistp256', 'ecdsa-sha2-nistp384', 'ecdsa-sha2-nistp521', 'ssh-rsa'] as const;
+  const hostKeyTypes = [
+    'ssh-ed25519',
+    'ecdsa-sha2-nistp256',
+    'ecdsa-sha2-nistp384',
+    'ecdsa-sha2-nistp521',
+    'ssh-rsa',
+  ] as const;
   for (const type of hostKeyTypes) {
     test(`take a host key of type ${type}, and a certificate for it`, async () => {
       const key: SigningKey = await generateSigningKey(type, { rsaBits: 2048 });

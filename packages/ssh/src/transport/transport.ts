@@ -103,6 +103,8 @@ export class Transport implements PacketTransport {
   readonly #algorithms: Algorithms;
   readonly #rekey: RekeyLimits;
   readonly #stream: ByteStream;
+  readonly #write = (bytes: Buffer, start: number, end: number): void =>
+    this.#stream.write(bytes, start, end);
   readonly #ownIdentification: string;
   #identification: IdentificationReader | undefined;
   #remoteIdentification = '';
@@ -230,10 +232,9 @@ export class Transport implements PacketTransport {
     }
     this.#flush();
     const sequenceNumber = this.#protector.sequenceNumber;
-    const sealed = reseal(this.#protector, bytes, batch);
-    if (sealed.length > 0) {
-      this.#count(sealed.length, (this.#protector.sequenceNumber - sequenceNumber) >>> 0);
-      this.#stream.write(sealed);
+    const sealedBytes = reseal(this.#protector, bytes, batch, this.#write);
+    if (sealedBytes > 0) {
+      this.#count(sealedBytes, (this.#protector.sequenceNumber - sequenceNumber) >>> 0);
       this.#rekeyWhenDue();
     }
     return this.#isWritable;
