@@ -47,8 +47,8 @@ export class PairedTransport implements PacketTransport {
   pendingBytes = 0;
   largestPendingBytes = 0;
   peer: PairedTransport | undefined;
-  /** Whether `authenticated` was called. */
-  isAuthenticated = false;
+  /** Whether `hold` was called: what stood on it is done. */
+  isHeld = false;
   isPaused = false;
   /** Sequence numbers that were answered with SSH_MSG_UNIMPLEMENTED. */
   readonly unimplemented: number[] = [];
@@ -106,6 +106,7 @@ export class PairedTransport implements PacketTransport {
   }
 
   hold(): void {
+    this.isHeld = true;
     this.#handler = undefined;
   }
 
@@ -116,10 +117,6 @@ export class PairedTransport implements PacketTransport {
   resume(): void {
     this.isPaused = false;
     this.#schedule();
-  }
-
-  authenticated(): void {
-    this.isAuthenticated = true;
   }
 
   disconnect(reason: number, description: string): void {
