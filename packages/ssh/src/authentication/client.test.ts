@@ -111,7 +111,7 @@ test('sends the signed request without waiting for the service, and then holds w
   peer.send(serviceAccept, formatSuccess(), Buffer.from([message.globalRequest]));
   const description = `publickey ${ed25519.publicKey.fingerprint}`;
   assert.deepEqual(await result, [{ description, outcome: 'passed' }]);
-  assert.equal(client.isAuthenticated, true);
+  assert.equal(client.isHeld, true);
   assert.deepEqual(await new ScriptedPeer(client).receive(), Buffer.from([message.globalRequest]));
 });
 
@@ -338,7 +338,7 @@ test('ends with a server that answers what it was not asked', async () => {
     const { client, peer, result } = await logIn([credential]);
     peer.send(...sent);
     await assert.rejects(result, { code: 'protocol' }, which);
-    assert.equal(client.isAuthenticated, false);
+    assert.equal(client.isHeld, false);
   }
 });
 
@@ -416,7 +416,7 @@ test('takes any bytes of a server without failing, and is in by a success only',
       ]);
       peer.send(...sent);
       await new Promise(setImmediate);
-      assert.equal(client.isAuthenticated, false);
+      assert.equal(client.isHeld, false);
       client.break();
       await assert.rejects(
         result,

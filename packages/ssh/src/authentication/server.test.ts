@@ -162,7 +162,7 @@ test('accepts none, and then holds what follows', async () => {
     attempts.map(({ method, user }) => [method, user]),
     [['none', 'anna']],
   );
-  assert.equal(transport.isAuthenticated, true);
+  assert.equal(transport.isHeld, true);
   client.send(Buffer.from([message.channelOpen]));
   const next = new ScriptedPeer(transport);
   assert.deepEqual(await next.receive(), Buffer.from([message.channelOpen]));
@@ -361,7 +361,7 @@ test('answers a query without letting anybody in by it', async () => {
     careless.client.send(query(ed25519));
     await assertDisconnected(careless.client, disconnectReason.byApplication, /fails here at the moment/);
     await assert.rejects(careless.authentication.result, TypeError);
-    assert.equal(careless.transport.isAuthenticated, false);
+    assert.equal(careless.transport.isHeld, false);
   }
 });
 
@@ -555,7 +555,7 @@ test('ends with messages that are a server’s or for those who are in, and says
     const { client, transport } = await serveStarted();
     client.send(Buffer.from([number]));
     await assertDisconnected(client, disconnectReason.protocolError, new RegExp(`number ${number} `));
-    assert.equal(transport.isAuthenticated, false);
+    assert.equal(transport.isHeld, false);
   }
   const { client, transport } = await serveStarted();
   client.send(Buffer.from([63]), Buffer.from([200]), none);
@@ -639,7 +639,7 @@ test('tells the owner that the client is gone, and believes no decision after it
   assert.equal(attempts[0]?.signal.aborted, true);
   decision.resolve(accept);
   await new Promise(setImmediate);
-  assert.equal(transport.isAuthenticated, false);
+  assert.equal(transport.isHeld, false);
 });
 
 test('ends with a sentence when the time is over, also while a decision is pending', async () => {
@@ -758,7 +758,7 @@ test('takes any bytes without failing and without letting anybody in', async () 
         assert.ok(error instanceof ProtocolError || error instanceof WireError, String(error));
       }
       await new Promise(setImmediate);
-      assert.equal(transport.isAuthenticated, false);
+      assert.equal(transport.isHeld, false);
       authentication.closed(undefined);
       await assert.rejects(authentication.result, TransportError);
     }),

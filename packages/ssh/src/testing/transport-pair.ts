@@ -8,6 +8,12 @@ import { Packets, header } from '../transport/packets.ts';
 import { ProtocolError, TransportError, disconnectReason } from '../transport/transport-error.ts';
 import { WireError } from '../wire.ts';
 
+// Small, so that tests come to them.
+const highMarkBytes = 64 * 1024;
+const lowMarkBytes = 16 * 1024;
+/** Of a packet: its length, padding and tag. */
+const overheadBytes = 32;
+
 export interface TransportPairOptions {
   /** The server's host key, as a blob. */
   readonly hostKey?: Buffer;
@@ -37,10 +43,12 @@ export class PairedTransport implements PacketTransport {
   readonly hostKey: Buffer;
   readonly extensions: ReadonlyMap<string, Buffer>;
   readonly remoteIdentification = 'SSH-2.0-Berth_test';
-  readonly pendingBytes = 0;
+  /** What the other side has not taken yet. */
+  pendingBytes = 0;
+  largestPendingBytes = 0;
   peer: PairedTransport | undefined;
-  /** Whether `authenticated` was called. */
-  isAuthenticated = false;
+  /** Whether `hold` was called: what stood on it is done. */
+  isHeld = false;
   isPaused = false;
   /** Sequence numbers that were answered with SSH_MSG_UNIMPLEMENTED. */
   readonly unimplemented: number[] = [];
@@ -52,7 +60,10 @@ export class PairedTransport implements PacketTransport {
   #hasTold = false;
   #isScheduled = false;
   #received = 0;
-  readonly #arrived: Buffer[] = [];
+  #mustDrain = false;
+  /** What arrived, and how many of them were handed over. */
+  #arrived: Buffer[] = [];
+  #handedOver = 0;
   readonly #packets = new Packets(1);
   readonly #input = Buffer.alloc(300_000);
 
@@ -64,15 +75,25 @@ export class PairedTransport implements PacketTransport {
   }
 
   send(payload: Uint8Array): boolean {
-    if (this.end === undefined) this.peer?.arrive(payload);
-    return true;
+    if (this.end !== undefined || this.peer === undefined) return true;
+    this.peer.arrive(payload);
+    this.pendingBytes += payload.length + overheadBytes;
+    this.largestPendingBytes = Math.max(this.largestPendingBytes, this.pendingBytes);
+    this.#mustDrain ||= this.pendingBytes > highMarkBytes;
+    return !this.#mustDrain;
+  }
+
+  /** The other side took a payload of this one. */
+  taken(payloadBytes: number): void {
+    this.pendingBytes -= payloadBytes + overheadBytes;
+    if (this.#mustDrain && this.pendingBytes < lowMarkBytes) this.#schedule();
   }
 
   sendPackets(bytes: Buffer, packets: Packets): boolean {
     for (let index = 0; index < packets.count; index += 1) {
       if (packets.payloadBytes(index) > 0) this.send(packets.payload(bytes, index));
     }
-    return true;
+    return !this.#mustDrain;
   }
 
   sendUnimplemented(sequenceNumber: number): void {
@@ -85,6 +106,7 @@ export class PairedTransport implements PacketTransport {
   }
 
   hold(): void {
+    this.isHeld = true;
     this.#handler = undefined;
   }
 
@@ -95,10 +117,6 @@ export class PairedTransport implements PacketTransport {
   resume(): void {
     this.isPaused = false;
     this.#schedule();
-  }
-
-  authenticated(): void {
-    this.isAuthenticated = true;
   }
 
   disconnect(reason: number, description: string): void {
@@ -137,9 +155,19 @@ export class PairedTransport implements PacketTransport {
   #deliver(): void {
     // What was sent before the end still arrives.
     while (this.#handler !== undefined && !this.isPaused && !this.#isDeaf) {
-      const payload = this.#arrived.shift();
-      if (payload === undefined) break;
+      const payload = this.#arrived[this.#handedOver];
+      if (payload === undefined) {
+        this.#arrived = [];
+        this.#handedOver = 0;
+        break;
+      }
+      this.#handedOver += 1;
+      this.peer?.taken(payload.length);
       this.#handOver(this.#handler, payload);
+    }
+    if (this.#mustDrain && this.pendingBytes < lowMarkBytes && this.end === undefined) {
+      this.#mustDrain = false;
+      this.#handler?.drained?.();
     }
     if (this.end === undefined || this.#handler === undefined || this.#hasTold) return;
     this.#hasTold = true;
