@@ -93,15 +93,6 @@ export {
   Transport,
 } from './transport/transport.ts';
 export { TransportError, type TransportErrorCode, disconnectReason } from './transport/transport-error.ts';
-export type * from './authentication/attempt.ts';
-export { AuthenticationError } from './authentication/authentication-error.ts';
-export { type AuthenticateOptions, authenticate } from './authentication/client.ts';
-export type { Credential } from './authentication/credentials.ts';
-export {
-  ServerAuthentication,
-  type ServerAuthenticationOptions,
-  type ServerAuthenticationResult,
-} from './authentication/server.ts';
 export { type DialOptions, dial } from './dial.ts';
 export {
   type ChannelOpen,
