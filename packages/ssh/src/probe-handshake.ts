@@ -12,7 +12,6 @@ import { verify } from './keys/signature.ts';
 import { parseVerificationKey } from './keys/verification-key.ts';
 import { ProbeError, type ProbeErrorCode } from './probe-error.ts';
 import { takeLine } from './transport/identification.ts';
-import { quoted } from './transport/quoted.ts';
 import { InputBuffer } from './transport/input-buffer.ts';
 import {
   type ClientKeyExchange,
@@ -29,6 +28,7 @@ import {
   negotiate,
   parseKexInit,
 } from './transport/kexinit.ts';
+import { quoted } from './transport/quoted.ts';
 import { message } from './transport/messages.ts';
 import { cipherNames, macNames } from './transport/packet-algorithms.ts';
 import { disconnectReason } from './transport/transport-error.ts';

@@ -8,11 +8,14 @@ import { test } from 'node:test';
 import { setImmediate } from 'node:timers/promises';
 import fc from 'fast-check';
 import { ed25519Blob, generateHostKey } from './keys/private-key.ts';
+import { parsePublicKey } from './keys/public-key.ts';
 import { ProbeError, type ProbeErrorCode } from './probe-error.ts';
 import { ProbeHandshake } from './probe-handshake.ts';
 import { type ProbeOptions, probe } from './probe.ts';
 import { type PeerConnection, peerProposal, startPeer } from './testing/peer.ts';
+import { makeKey } from './testing/ssh-keygen.ts';
 import { missingSshd, startSshd } from './testing/sshd.ts';
+import { defaultKeyExchangeNames } from './transport/key-exchange.ts';
 import { formatKexInit } from './transport/kexinit.ts';
 import { formatPacket } from './transport/packet.ts';
 import { Writer } from './wire.ts';
@@ -80,6 +83,26 @@ test('shakes hands with OpenSSH and learns its version and host key', { skip: mi
   }
 });
 
+test('shakes hands with the host key of any type that is expected', { skip: missingSshd }, async () => {
+  for (const parameters of [
+    ['-t', 'rsa', '-b', '2048'],
+    ['-t', 'ecdsa', '-b', '256'],
+    ['-t', 'ecdsa', '-b', '521'],
+  ]) {
+    const made = makeKey(...parameters);
+    const { blob } = parsePublicKey(made.publicLine);
+    const sshd = await startSshd(made.privateKey);
+    try {
+      const result = await probe({ ...sshd, timeoutMs, expectedHostKey: blob });
+      assert.deepEqual(result.hostKey, blob);
+      const error = await failure(probe({ ...sshd, timeoutMs }));
+      assert.equal(error.code, 'no_common_algorithm');
+    } finally {
+      await sshd.stop();
+    }
+  }
+});
+
 test('leaves OpenSSH politely, a hundred times over', { skip: missingSshd }, async () => {
   const made = generateHostKey();
   const sshd = await startSshd(made.privateKeyOpenSsh);
@@ -105,7 +128,7 @@ test('says what OpenSSH has to offer when that is not enough', { skip: missingSs
 });
 
 test('shakes hands with each key exchange', async () => {
-  for (const keyExchange of ['curve25519-sha256', 'mlkem768x25519-sha256'] as const) {
+  for (const keyExchange of defaultKeyExchangeNames) {
     const result = await probePeer(
       async (connection) => {
         await connection.identify();

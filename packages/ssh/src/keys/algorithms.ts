@@ -51,6 +51,11 @@ const publicKeyAlgorithms = new Map<string, PublicKeyAlgorithm>(
   ),
 );
 
+/** Every name that `publicKeyAlgorithm` knows, those of bare keys first. */
+export const publicKeyAlgorithmNames: readonly string[] = [...publicKeyAlgorithms]
+  .sort(([, one], [, other]) => Number(one.isCertificate) - Number(other.isCertificate))
+  .map(([name]) => name);
+
 function certificateName(name: string): string {
   return `${name.replace(/@openssh\.com$/, '')}-cert-v01@openssh.com`;
 }
@@ -83,4 +88,12 @@ export function keyTypeOfCertificate(name: string): PublicKeyType | undefined {
  */
 export function publicKeyAlgorithm(name: string): PublicKeyAlgorithm | undefined {
   return publicKeyAlgorithms.get(name);
+}
+
+/** The name that a request gives for a key, or a certificate for one, which signs with this algorithm. */
+export function publicKeyAlgorithmName(
+  signatureAlgorithm: SignatureAlgorithm,
+  { isCertificate }: { readonly isCertificate: boolean },
+): string {
+  return isCertificate ? certificateName(signatureAlgorithm) : signatureAlgorithm;
 }

@@ -87,21 +87,22 @@ export function isCertificate(blob: Uint8Array): boolean {
 /**
  * Reads a certificate's blob. Throws KeyError: `certificate_malformed`, or a public key's code for what is
  * wrong with the certified key or the authority's. An authority that is itself a certificate is refused.
+ * `minimumRsaBits` is what is demanded of the certified key, 2048 unless told otherwise.
  */
-export function parseCertificate(blob: Uint8Array): Certificate {
+export function parseCertificate(blob: Uint8Array, { minimumRsaBits = 2048 } = {}): Certificate {
   return readOrRefuse(
-    () => readCertificate(Buffer.from(blob)),
+    () => readCertificate(Buffer.from(blob), minimumRsaBits),
     ({ message }) => malformed(message),
   );
 }
 
-function readCertificate(blob: Buffer): Certificate {
+function readCertificate(blob: Buffer, minimumRsaBits: number): Certificate {
   const reader = new Reader(blob);
   const type = reader.string('certificate type').toString('latin1');
   const keyType = keyTypeOfCertificate(type);
   if (keyType === undefined) throw new KeyError('unknown_type', 'This is no certificate of a known type.');
   reader.string('nonce');
-  const key = readCertifiedKey(keyType, reader, blob);
+  const key = readCertifiedKey(keyType, reader, blob, minimumRsaBits);
   const serial = reader.uint64('serial');
   const roleNumber = reader.uint32('role');
   const role = roleNumber === 1 ? 'user' : roleNumber === 2 ? 'host' : undefined;
@@ -123,9 +124,14 @@ function readCertificate(blob: Buffer): Certificate {
   };
 }
 
-function readCertifiedKey(type: PublicKeyType, reader: Reader, blob: Buffer): VerificationKey {
+function readCertifiedKey(
+  type: PublicKeyType,
+  reader: Reader,
+  blob: Buffer,
+  minimumRsaBits: number,
+): VerificationKey {
   const start = blob.length - reader.remaining;
-  const material = readOrRefuse(() => readKeyMaterial(type, reader), publicKeyRefusal);
+  const material = readOrRefuse(() => readKeyMaterial(type, reader, minimumRsaBits), publicKeyRefusal);
   const fields = blob.subarray(start, blob.length - reader.remaining);
   return new VerificationKey(type, new Writer().string(type).bytes(fields).toBuffer(), material);
 }

@@ -23,8 +23,15 @@ export interface Sshd {
   readonly stop: () => Promise<void>;
 }
 
-/** `hostKey` is the content of a private key file; `settings` are further lines of sshd_config. */
-export async function startSshd(hostKey: string, settings: readonly string[] = []): Promise<Sshd> {
+/**
+ * `hostKey` is the content of a private key file; `settings` are further lines of sshd_config. `shadow` is what sshd
+ * sees as /etc/shadow, in a mount namespace of its own, so that a test can have passwords; only root can make that.
+ */
+export async function startSshd(
+  hostKey: string,
+  settings: readonly string[] = [],
+  { shadow }: { readonly shadow?: string } = {},
+): Promise<Sshd> {
   const folder = mkdtempSync(join(tmpdir(), 'sshd-test-'));
   const keyFile = join(folder, 'host_key');
   writeFileSync(keyFile, hostKey, { mode: 0o600 });
@@ -47,9 +54,15 @@ export async function startSshd(hostKey: string, settings: readonly string[] = [
     const withoutPenalties = ['-o', 'PerSourcePenalties=no'];
     const knowsPenalties = spawnSync(program, ['-t', '-f', configFile, ...withoutPenalties]).status === 0;
     const extra = knowsPenalties ? withoutPenalties : [];
-    const child = spawn(program, ['-D', '-e', '-f', configFile, ...extra], {
-      stdio: ['ignore', 'ignore', 'pipe'],
-    });
+    const command = [program, '-D', '-e', '-f', configFile, ...extra];
+    if (shadow !== undefined) {
+      const shadowFile = join(folder, 'shadow');
+      writeFileSync(shadowFile, shadow, { mode: 0o600 });
+      const mounted = 'mount --bind "$0" /etc/shadow && exec "$@"';
+      command.unshift('unshare', '--mount', 'sh', '-c', mounted, shadowFile);
+    }
+    const [file = program, ...parameters] = command;
+    const child = spawn(file, parameters, { stdio: ['ignore', 'ignore', 'pipe'] });
     const sshd = watch(child, port, folder);
     const isListening = sshd.logged(/Server listening/g, 1).then(() => true);
     const exited = new Promise<false>((resolve) => child.on('exit', () => resolve(false)));
