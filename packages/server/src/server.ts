@@ -4,6 +4,7 @@ import type { Server } from 'node:http';
 import { chmodSync, rmSync } from 'node:fs';
 import type { Server as SecureServer } from 'node:https';
 import type { AddressInfo } from 'node:net';
+import { type Implementation, implementation } from '@berth/ssh';
 import Docker from 'dockerode';
 import type { Logger } from 'pino';
 import { firstStart } from './customers/first-start.ts';
@@ -30,6 +31,8 @@ export interface RunningServer {
   dataDir: string;
   /** Whether this start made the admin's first password. */
   firstPassword: boolean;
+  /** What SSH packets are sealed with in this process. */
+  sshCiphers: Implementation;
   close(): Promise<void>;
 }
 
@@ -168,6 +171,7 @@ export async function startServer(
       socketPath,
       dataDir: folder.path,
       firstPassword,
+      sshCiphers: implementation(),
       close,
     };
   } catch (error) {

@@ -1,6 +1,7 @@
 // The SSH protocol, without Berth's rules: what the other packages may use of this one. The wire format
-// (RFC 4251); keys, certificates and the files that list them, as OpenSSH writes them; a probe that shakes hands
-// with a server (RFC 4253); and what protects packets in this process.
+// (RFC 4251); keys, certificates and the files that list them, as OpenSSH writes them; the transport layer (RFC 4253)
+// and authentication (RFC 4252) of both roles; the relay that joins two of them; and a probe that shakes hands with a
+// server.
 
 export { Reader, WireError, type WireProblem, Writer } from './wire.ts';
 export { KeyError, type KeyErrorCode } from './keys/key-error.ts';
@@ -81,6 +82,29 @@ export {
   parseOrigins,
 } from './keys/pattern-list.ts';
 export { type Implementation, implementation } from './transport/implementation.ts';
+export { type Algorithms, defaultAlgorithms } from './transport/algorithms.ts';
+export { type ServerHostKey, serverHostKey } from './transport/host-keys.ts';
+export type { Negotiated } from './transport/kexinit.ts';
+export type { PacketHandler, PacketTransport, Role } from './transport/packet-transport.ts';
+export {
+  type ClientTransportOptions,
+  type RekeyLimits,
+  type ServerTransportOptions,
+  Transport,
+} from './transport/transport.ts';
+export { TransportError, type TransportErrorCode, disconnectReason } from './transport/transport-error.ts';
+export { type DialOptions, dial } from './dial.ts';
+export {
+  type ChannelOpen,
+  type ChannelRequest,
+  type GlobalRequest,
+  Relay,
+  type RelayEnd,
+  type RelayOptions,
+  type RelayPolicy,
+} from './relay/relay.ts';
+export type { RelayChannel, Side } from './relay/relay-channel.ts';
+export { WindowBudget } from './relay/window-budget.ts';
 export { ProbeError, type ProbeErrorCode } from './probe-error.ts';
 export { type ProbeOptions, type ProbeResult, probe } from './probe.ts';
 export type {

@@ -14,6 +14,7 @@ const ready: ServerReady = {
   socketPath: '/home/somebody/.local/share/berth/berth.sock',
   dataDir: '/home/somebody/.local/share/berth',
   firstPassword: true,
+  sshCiphers: { name: 'addon', reason: 'built on OpenSSL 3.5.4' },
 };
 const login = { account: 'admin', password: 'First-Password-1', path: `${ready.dataDir}/admin-password` };
 
@@ -60,6 +61,13 @@ test('without a demo only the address, the folder and what comes next are said',
   for (const fact of ['http://127.0.0.1:8080/api/docs', ready.dataDir, 'npx berth create NAME'])
     assert.ok(text.includes(fact));
   assert.ok(!greeting(ready, undefined, undefined).includes('Password'));
+});
+
+test('what SSH packets are sealed with is said, and why it is the slower one', () => {
+  assert.match(greeting(ready, login, undefined), /SSH ciphers  native, built on OpenSSL 3\.5\.4\n/);
+  const reason = 'there was no C compiler (cc) to build the addon with';
+  const slower = shortGreeting({ ...ready, sshCiphers: { name: 'node:crypto', reason } });
+  assert.match(slower, /SSH ciphers  node:crypto, which is slower, since\n +there was no C compiler/);
 });
 
 test('the first password is read as long as its file stands', () => {

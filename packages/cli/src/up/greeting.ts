@@ -31,6 +31,7 @@ export function shortGreeting(ready: ServerReady): string {
     labelled([
       ['Console', links.console(ready.publicUrl)],
       ['Data', ready.dataDir],
+      ['SSH ciphers', sshCiphers(ready)],
       ['Next', 'npx berth create NAME'],
     ]),
   ].join('\n');
@@ -58,6 +59,7 @@ export function greeting(
   if (login !== undefined) {
     rows.push(['Account', login.account], ['Password', login.password], ['', `(from ${login.path})`]);
   }
+  rows.push(['SSH ciphers', sshCiphers(ready)]);
   const blocks = ['Berth is running.', labelled(rows)];
   if (demo !== undefined) blocks.push(...demoBlocks(demo));
   const enter: [string, string][] =
@@ -77,6 +79,10 @@ export function greeting(
     'Ctrl-C ends Berth; the environments keep running.',
   );
   return `\n${blocks.join('\n\n')}`;
+}
+
+function sshCiphers({ sshCiphers: { name, reason } }: ServerReady): string {
+  return name === 'addon' ? `native, ${reason}` : `${name}, which is slower, since\n${reason}`;
 }
 
 function demoBlocks({ environment, access }: DemoState): string[] {

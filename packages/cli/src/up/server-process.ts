@@ -17,6 +17,8 @@ export interface ServerReady {
   socketPath: string;
   dataDir: string;
   firstPassword: boolean;
+  /** `addon` or `node:crypto`, and what it stands on or why it is the slower one. */
+  sshCiphers: { name: string; reason: string };
 }
 
 function isReady(message: unknown): message is ServerReady {

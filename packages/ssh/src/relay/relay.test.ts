@@ -5,6 +5,7 @@ import assert from 'node:assert/strict';
 import { randomBytes } from 'node:crypto';
 import { describe, test, type TestContext } from 'node:test';
 import fc from 'fast-check';
+import { areHostKeysProven } from '../connection/host-keys.ts';
 import { generateSigningKey } from '../keys/signing-key.ts';
 import { socketPair } from '../testing/socket-pair.ts';
 import { message } from '../transport/messages.ts';
@@ -415,6 +416,30 @@ describe('a relay', () => {
     assert.deepEqual(await client.next(), Buffer.from([message.requestFailure]));
     assert.deepEqual(await client.settled(upstream), []);
     assert.deepEqual(await upstream.settled(client), []);
+  });
+
+  test('tells the client of its own host keys, and proves them', async (context) => {
+    const keys = [await generateSigningKey('ssh-ed25519'), await generateSigningKey('ecdsa-sha2-nistp256')];
+    const { client, upstream } = await stage(context, { hostKeys: keys });
+    const announced = new Reader(await client.next());
+    announced.byte('message number');
+    assert.equal(announced.text('name'), 'hostkeys-00@openssh.com');
+    assert.equal(announced.boolean('want reply'), false);
+    const blobs = keys.map(() => announced.string('host key'));
+    assert.deepEqual(
+      blobs,
+      keys.map(({ publicKey }) => publicKey.blob),
+    );
+    const prove = globalRequest('hostkeys-prove-00@openssh.com', true);
+    client.send(Buffer.concat([prove, ...blobs.map((blob) => new Writer().string(blob).toBuffer())]));
+    const [type, ...proofs] = await client.next();
+    assert.equal(type, message.requestSuccess);
+    assert.ok(areHostKeysProven(Buffer.from(proofs), client.transport.sessionId, blobs));
+    // One that the relay does not have is not proven.
+    const stranger = (await generateSigningKey('ssh-ed25519')).publicKey.blob;
+    client.send(Buffer.concat([prove, new Writer().string(stranger).toBuffer()]));
+    assert.deepEqual(await client.next(), Buffer.from([message.requestFailure]));
+    assert.deepEqual(await client.settled(upstream), []);
   });
 
   test('lets an owner see what the environment prints, and not what is typed', async (context) => {

@@ -8,6 +8,14 @@
 // else passes unless the policy refuses it. All reads of one leg are held up while the other leg's kernel takes
 // nothing more.
 
+import {
+  announceHostKeys,
+  formatBlobs,
+  hostKeyProofs,
+  proveHostKeys,
+  readBlobs,
+} from '../connection/host-keys.ts';
+import type { SigningKey } from '../keys/signing-key.ts';
 import { Reader, Writer } from '../wire.ts';
 import { message } from '../transport/messages.ts';
 import type { PacketHandler, PacketTransport } from '../transport/packet-transport.ts';
@@ -59,6 +67,8 @@ export interface RelayEnd {
 
 export interface RelayOptions {
   readonly policy?: RelayPolicy;
+  /** All host keys of the relay itself: the client is told of them, and given proof when it asks. */
+  readonly hostKeys?: readonly SigningKey[];
   /** Of the process; 256 MiB in a budget of the package's own when left out. */
   readonly budget?: WindowBudget;
   /** Of one connection. */
@@ -89,11 +99,27 @@ export class Relay {
   constructor(client: PacketTransport, upstream: PacketTransport, options: RelayOptions = {}) {
     const { promise, resolve } = Promise.withResolvers<RelayEnd>();
     this.ended = promise;
-    const shared = { policy: {}, budget: defaultBudget, maximumChannels: defaultMaximumChannels, ...options };
+    const shared = {
+      policy: {},
+      hostKeys: [],
+      budget: defaultBudget,
+      maximumChannels: defaultMaximumChannels,
+      ...options,
+    };
     this.#client = new Leg('client', client, shared, resolve);
     this.#upstream = new Leg('upstream', upstream, shared, resolve);
     this.#client.other = this.#upstream;
     this.#upstream.other = this.#client;
+    const { hostKeys } = shared;
+    if (hostKeys.length > 0) {
+      const blobs = formatBlobs(hostKeys.map(({ publicKey }) => publicKey.blob));
+      client.send(
+        Buffer.concat([
+          new Writer().byte(message.globalRequest).string(announceHostKeys).boolean(false).toBuffer(),
+          blobs,
+        ]),
+      );
+    }
     client.handle(this.#client);
     upstream.handle(this.#upstream);
   }
@@ -448,10 +474,14 @@ class Leg implements PacketHandler {
   }
 
   #decide(name: string, details: Buffer): 'pass' | 'refuse' | Buffer {
-    const decision = this.#options.policy.answerGlobalRequest?.({ from: this.side, name, details }) ?? 'pass';
+    const { policy, hostKeys } = this.#options;
     // The upstream's host keys are the relay's to know, and the client's are those of the relay.
-    if (decision === 'pass' && /^hostkeys(-prove)?-00@openssh\.com$/.test(name)) return 'refuse';
-    return decision;
+    if (name === proveHostKeys && this.side === 'client' && hostKeys.length > 0) {
+      const blobs = readBlobs(new Reader(details));
+      return hostKeyProofs(hostKeys, this.transport.sessionId, blobs) ?? 'refuse';
+    }
+    if (name === announceHostKeys || name === proveHostKeys) return 'refuse';
+    return policy.answerGlobalRequest?.({ from: this.side, name, details }) ?? 'pass';
   }
 
   #onGlobalAnswer(payload: Buffer): boolean {

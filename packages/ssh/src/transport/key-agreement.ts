@@ -41,7 +41,7 @@ export interface KeyEncapsulation {
   readonly decapsulate: (privateKey: KeyObject, ciphertext: Buffer) => Buffer;
 }
 
-export const x25519KeyBytes = 32;
+const x25519KeyBytes = 32;
 
 export const x25519: Agreement<KeyObject, KeyObject> = {
   generate: () => generateKeyPairSync('x25519').privateKey,
@@ -131,7 +131,7 @@ export const mlkem768: KeyEncapsulation = {
   decapsulate: (privateKey, ciphertext) => decapsulate(privateKey, ciphertext),
 };
 
-export function checkLength(share: Buffer, bytes: number): void {
+function checkLength(share: Buffer, bytes: number): void {
   if (share.length !== bytes) throw refusal(`${share.length} bytes instead of ${bytes}`);
 }
 

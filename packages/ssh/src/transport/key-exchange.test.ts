@@ -6,8 +6,9 @@ import { createHash, getDiffieHellman } from 'node:crypto';
 import { test } from 'node:test';
 import fc from 'fast-check';
 import { Reader, WireError, Writer } from '../wire.ts';
-import { group14, group16, group18 } from './key-agreement.ts';
+import { group14, group16, group18, nistp256, nistp521, x25519 } from './key-agreement.ts';
 import {
+  agreementHalves,
   answerKeyExchange,
   defaultKeyExchangeNames,
   exchangeHash,
@@ -166,6 +167,14 @@ for (const [name, { modp, agreement }] of modpGroups) {
     refuses(name, Buffer.of(0x80));
   });
 
+  test(`${name}: computes nothing for a number out of range`, () => {
+    const generate = (): never => assert.fail('an own key was made');
+    const { answer } = agreementHalves({ ...agreement, generate });
+    for (const value of [0n, 1n, prime - 1n, prime, prime + 2n, prime << 8n]) {
+      assert.throws(() => answer(encode(value)), WireError);
+    }
+  });
+
   test(`${name}: hands out no secret of one, whatever let the share through`, () => {
     const one = Buffer.alloc(encode(prime).length - 1);
     one[one.length - 1] = 1;
@@ -219,6 +228,18 @@ for (const [name, bytes] of [
     refuses(name, Buffer.concat([Buffer.of(4), Buffer.alloc(2 * bytes)]));
   });
 }
+
+test('computes nothing for a curve point that is refused', () => {
+  const generate = (): never => assert.fail('an own key was made');
+  for (const [agreement, share] of [
+    [x25519, Buffer.alloc(31, 9)],
+    [x25519, Buffer.alloc(33, 9)],
+    [nistp256, Buffer.concat([Buffer.of(4), Buffer.alloc(64, 1)])],
+    [nistp521, Buffer.concat([Buffer.of(4), Buffer.alloc(132, 1)])],
+  ] as const) {
+    assert.throws(() => agreementHalves({ ...agreement, generate }).answer(share), WireError);
+  }
+});
 
 test('hashes what both sides said, in the order of the RFC', () => {
   const values = {
