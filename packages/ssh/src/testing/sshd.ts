@@ -16,6 +16,8 @@ export const missingSshd = existsSync(program)
 export interface Sshd {
   readonly host: string;
   readonly port: number;
+  /** Of the listener, whose children serve the connections. */
+  readonly pid: number;
   /** What sshd wrote so far. */
   readonly log: () => string;
   /** Resolves when the log holds `count` matches. */
@@ -76,6 +78,7 @@ function watch(child: ChildProcess, port: number, folder: string): Sshd {
   return {
     host: '127.0.0.1',
     port,
+    pid: child.pid ?? 0,
     log: () => log,
     logged: (pattern, count) =>
       new Promise((resolve) => {
