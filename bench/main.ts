@@ -65,10 +65,10 @@ const isUnderstood =
   (only ?? []).every((section) => bench?.sections?.includes(section)) &&
   (rounds === undefined || (Number.isSafeInteger(rounds) && rounds > 0));
 if (bench === undefined || !isUnderstood) {
-  const names = Object.entries(benches).flatMap(([each, { what, sections }]) => [
-    `  ${each.padEnd(11)} ${what}`,
-    ...(sections === undefined ? [] : [`  ${''.padEnd(11)} [--rounds N] [--only ${sections.join(',')}]`]),
-  ]);
+  const names = Object.entries(benches).map(([each, { what, sections }]) => {
+    const line = `  ${each.padEnd(11)} ${what}`;
+    return sections ? `${line}\n${''.padEnd(14)}[--rounds N] [--only ${sections.join(',')}]` : line;
+  });
   process.stderr.write(`usage: npm run bench -- NAME [--json]\n${names.join('\n')}\n`);
   process.exit(2);
 }

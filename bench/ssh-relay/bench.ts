@@ -36,22 +36,21 @@ export const sshRelaySections = Object.keys(sections);
 export async function sshRelay(options: { rounds?: number; only?: readonly string[] }): Promise<Figure[]> {
   if (missingSshd !== false) throw new Error(missingSshd);
   const stage = new Stage(relays.filter(canTakePart), options.rounds ?? 5);
-  try {
-    const figures: Figure[] = [];
-    for (const name of options.only ?? sshRelaySections) {
-      const section = sections[name];
-      if (section === undefined)
-        throw new Error(`There is no section ${name}: ${sshRelaySections.join(', ')}.`);
-      if (section.needsGo && missingGo !== undefined) {
-        progress(`${name}: left out, ${missingGo}`);
-        continue;
-      }
-      figures.push(...(await section.run(stage)));
+  // Also when it is cut off: what was started ends with this process.
+  process.once('exit', () => stage.remove());
+  for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, () => process.exit(1));
+  const figures: Figure[] = [];
+  for (const name of options.only ?? sshRelaySections) {
+    const section = sections[name];
+    if (section === undefined)
+      throw new Error(`There is no section ${name}: ${sshRelaySections.join(', ')}.`);
+    if (section.needsGo && missingGo !== undefined) {
+      progress(`${name}: left out, ${missingGo}`);
+      continue;
     }
-    return figures;
-  } finally {
-    stage.remove();
+    figures.push(...(await section.run(stage)));
   }
+  return figures;
 }
 
 function canTakePart(relay: Relay): boolean {

@@ -16,8 +16,8 @@ let configurations = 0;
 export class OpenSsh {
   readonly #configFile: string;
 
-  /** @param cipher the only one, with the jump host too; without it the client's usual ones */
-  constructor(keys: Keys, relay: RunningRelay, cipher?: string) {
+  /** @param settings further lines of ssh_config, which hold for a jump host too */
+  constructor(keys: Keys, relay: RunningRelay, settings: readonly string[]) {
     const destination =
       relay.jumpTo === undefined
         ? `Host destination\n  Port ${relay.port}\n`
@@ -34,7 +34,7 @@ export class OpenSsh {
       'GlobalKnownHostsFile /dev/null',
       'UpdateHostKeys no',
       'LogLevel ERROR',
-      ...(cipher === undefined ? [] : [`Ciphers ${cipher}`]),
+      ...settings,
     ];
     configurations += 1;
     this.#configFile = join(keys.folder, `ssh_config_${configurations}`);

@@ -49,18 +49,25 @@ export async function run(file: string, parameters: readonly string[]): Promise<
   return printed;
 }
 
-/** Ends a process, and sees to it that a bench that is cut off does not leave it behind. */
+const children = new Set<ChildProcess>();
+process.once('exit', () => {
+  for (const child of children) child.kill('SIGKILL');
+});
+
+/** What ends a process; a bench that is cut off does not leave it behind either. */
 export function stopper(child: ChildProcess): () => Promise<void> {
-  const kill = (): void => void child.kill('SIGKILL');
-  process.once('exit', kill);
+  children.add(child);
   const ended = new Promise<void>((resolve) => {
-    child.once('close', () => resolve());
-    child.once('error', () => resolve());
+    const forget = (): void => {
+      children.delete(child);
+      resolve();
+    };
+    child.once('close', forget);
+    child.once('error', forget);
   });
   return async () => {
-    kill();
+    child.kill('SIGKILL');
     await ended;
-    process.off('exit', kill);
   };
 }
 
@@ -93,7 +100,7 @@ function rollup(pid: number, field: string): number {
 }
 
 function familyOf(pid: number): { pid: number; times: number }[] {
-  const children = new Map<number, { pid: number; times: number }[]>();
+  const byParent = new Map<number, { pid: number; times: number }[]>();
   const own: { pid: number; times: number }[] = [];
   for (const entry of readdirSync('/proc')) {
     if (!/^\d+$/.test(entry)) continue;
@@ -103,12 +110,12 @@ function familyOf(pid: number): { pid: number; times: number }[] {
     const [parent, ...times] = [1, 11, 12, 13, 14].map((index) => Number(fields[index]));
     const member = { pid: Number(entry), times: times.reduce((sum, each) => sum + each, 0) };
     if (member.pid === pid) own.push(member);
-    const siblings = children.get(parent ?? 0) ?? [];
+    const siblings = byParent.get(parent ?? 0) ?? [];
     siblings.push(member);
-    children.set(parent ?? 0, siblings);
+    byParent.set(parent ?? 0, siblings);
   }
   // A list that is walked while it grows: the children of each member follow.
-  for (const member of own) own.push(...(children.get(member.pid) ?? []));
+  for (const member of own) own.push(...(byParent.get(member.pid) ?? []));
   return own;
 }
 

@@ -8,13 +8,17 @@ export const jump: Relay = {
   name: 'ssh -J',
   missing: () => missingSshd || undefined,
   start: async ({ keys, upstreamPort }) => {
-    const { pid, port, stop } = await startBenchSshd(keys, keys.relayHost);
+    const { pid, port, stop } = await startBenchSshd(keys, keys.relayHost, []);
     return { port, jumpTo: upstreamPort, pid, stop };
   },
 };
 
-/** A stock sshd that lets in the client and the relays, with a subsystem that only says that it is there. */
-export function startBenchSshd(keys: Keys, hostKey: string): Promise<Sshd> {
+/**
+ * A stock sshd that lets in the client and the relays, with a subsystem that only says that it is there.
+ *
+ * @param settings further lines of sshd_config; an algorithm that stands alone there is what a relay uses upstream
+ */
+export function startBenchSshd(keys: Keys, hostKey: string, settings: readonly string[]): Promise<Sshd> {
   return startSshd(readFileSync(hostKey, 'utf8'), [
     'PermitRootLogin yes',
     'StrictModes no',
@@ -24,5 +28,6 @@ export function startBenchSshd(keys: Keys, hostKey: string): Promise<Sshd> {
     'PrintLastLog no',
     'MaxSessions 1000',
     'Subsystem ready /bin/echo ready',
+    ...settings,
   ]);
 }

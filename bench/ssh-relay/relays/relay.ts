@@ -10,7 +10,7 @@ export interface Relay {
   start(setup: RelaySetup): Promise<RunningRelay>;
 }
 
-export interface RelaySetup {
+interface RelaySetup {
   readonly keys: Keys;
   /** On 127.0.0.1. It lets in `keys.client` and `keys.upstreamLogin` as `keys.user`, and has `keys.upstreamHost`. */
   readonly upstreamPort: number;

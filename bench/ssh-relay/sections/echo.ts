@@ -6,13 +6,14 @@ import { startBenchSshd } from '../relays/jump.ts';
 import { type Stage, mediansAndRatios } from '../stage.ts';
 import { clientsOf } from './throughput.ts';
 
+const settings = ['Ciphers aes128-gcm@openssh.com'];
 const bytes = 300;
 
 export async function echo(stage: Stage): Promise<Figure[]> {
-  const sshd = await startBenchSshd(stage.keys, stage.keys.upstreamHost);
+  const sshd = await startBenchSshd(stage.keys, stage.keys.upstreamHost, settings);
   try {
     return await stage.withRelays(sshd.port, async (contenders) => {
-      const clients = clientsOf(stage, contenders, 'aes128-gcm@openssh.com');
+      const clients = clientsOf(stage, contenders, settings);
       const label = 'echo beside a bulk transfer';
       const series = await stage.inTurns(label, contenders, async (contender) => {
         const transfer = await clients.get(contender.name)?.endlessTransfer();

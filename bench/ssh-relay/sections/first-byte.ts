@@ -7,13 +7,15 @@ import { type Stage, mediansAndRatios } from '../stage.ts';
 import { clientsOf } from './throughput.ts';
 
 const loginsARound = 6;
+// Old and new OpenSSH, and relays, prefer different ones, whose cost would then be what is compared.
+const settings = ['KexAlgorithms curve25519-sha256'];
 
 export async function firstByte(stage: Stage): Promise<Figure[]> {
-  const sshd = await startBenchSshd(stage.keys, stage.keys.upstreamHost);
+  const sshd = await startBenchSshd(stage.keys, stage.keys.upstreamHost, settings);
   try {
     return await stage.withRelays(sshd.port, async (contenders) => {
-      const clients = clientsOf(stage, contenders);
-      const label = 'connect to first byte';
+      const clients = clientsOf(stage, contenders, settings);
+      const label = 'connect to first byte, curve25519';
       const rounds = await stage.inTurns(label, contenders, async ({ name }) => {
         const times: number[] = [];
         for (let login = 0; login < loginsARound; login += 1) {

@@ -8,14 +8,15 @@ import { startBenchSshd } from '../relays/jump.ts';
 import { type Contender, type Stage, mediansAndRatios } from '../stage.ts';
 import { clientsOf } from './throughput.ts';
 
+const settings = ['Ciphers aes128-gcm@openssh.com'];
 const legMs = 20;
 const mebibyte = 1024 ** 2;
-const transferMebibytes = 128;
+const transferMebibytes = 64;
 const directions: Direction[] = ['down', 'up'];
 const program = fileURLToPath(new URL('../delay-process.ts', import.meta.url));
 
 export async function longPath(stage: Stage): Promise<Figure[]> {
-  const sshd = await startBenchSshd(stage.keys, stage.keys.upstreamHost);
+  const sshd = await startBenchSshd(stage.keys, stage.keys.upstreamHost, settings);
   const legs: Program[] = [];
   const addLeg = async (port: number): Promise<number> => {
     const leg = await start(process.execPath, [program, `${port}`, `${legMs}`]);
@@ -29,7 +30,7 @@ export async function longPath(stage: Stage): Promise<Figure[]> {
       for (const { name, running } of near) {
         contenders.push({ name, running: { ...running, port: await addLeg(running.port) } });
       }
-      const clients = clientsOf(stage, contenders, 'aes128-gcm@openssh.com');
+      const clients = clientsOf(stage, contenders, settings);
       const figures: Figure[] = [];
       for (const direction of directions) {
         const label = `40 ms path, aes128-gcm, ${direction}`;

@@ -7,6 +7,7 @@ import { type Program, memoryBytes, start } from '../processes.ts';
 import { startBenchSshd } from '../relays/jump.ts';
 import { type Contender, type Stage, medians } from '../stage.ts';
 
+const settings = ['Ciphers aes128-gcm@openssh.com'];
 const connections = 500;
 const warmUpConnections = 20;
 const settleMs = 500;
@@ -47,12 +48,12 @@ async function openIdle(stage: Stage, contender: Contender, count: number): Prom
 }
 
 async function peakMemory(stage: Stage): Promise<Figure[]> {
-  const sshd = await startBenchSshd(stage.keys, stage.keys.upstreamHost);
+  const sshd = await startBenchSshd(stage.keys, stage.keys.upstreamHost, settings);
   const file = stage.zeros(transferMebibytes * mebibyte);
   try {
     const label = `memory, peak in ${transfers.length} bulk transfers`;
     const series = await stage.inTurnsAfresh(label, sshd.port, async ({ running }, pid) => {
-      const client = new OpenSsh(stage.keys, running, 'aes128-gcm@openssh.com');
+      const client = new OpenSsh(stage.keys, running, settings);
       let peak = 0;
       const sampler = setInterval(() => (peak = Math.max(peak, memoryBytes(pid))), sampleMs);
       try {
