@@ -8,6 +8,7 @@ import type { Figure } from '../main.ts';
 import { progress, quantile } from '../statistics.ts';
 import { goProgram } from './go-program.ts';
 import { Keys } from './keys.ts';
+import { OpenSsh } from './openssh.ts';
 import { type Program, run, start } from './processes.ts';
 import type { Relay, RunningRelay } from './relays/relay.ts';
 
@@ -44,6 +45,16 @@ export class Stage {
     } finally {
       for (const { running } of contenders) await running.stop();
     }
+  }
+
+  /** @param settings further lines of ssh_config */
+  withClients(
+    contenders: readonly Contender[],
+    settings: readonly string[],
+  ): (Contender & { readonly client: OpenSsh })[] {
+    return contenders.map(({ name, running }) => {
+      return { name, running, client: new OpenSsh(this.keys, running, settings) };
+    });
   }
 
   /** As inTurns, with a process that has done nothing yet each time, and without `direct`, which has none. */

@@ -4,7 +4,6 @@ import { quantile } from '../../statistics.ts';
 import type { Figure } from '../../main.ts';
 import { startBenchSshd } from '../relays/jump.ts';
 import { type Stage, mediansAndRatios } from '../stage.ts';
-import { clientsOf } from './throughput.ts';
 
 const settings = ['Ciphers aes128-gcm@openssh.com'];
 const bytes = 300;
@@ -13,10 +12,10 @@ export async function echo(stage: Stage): Promise<Figure[]> {
   const sshd = await startBenchSshd(stage.keys, stage.keys.upstreamHost, settings);
   try {
     return await stage.withRelays(sshd.port, async (contenders) => {
-      const clients = clientsOf(stage, contenders, settings);
+      const clients = stage.withClients(contenders, settings);
       const label = 'echo beside a bulk transfer';
-      const series = await stage.inTurns(label, contenders, async (contender) => {
-        const transfer = await clients.get(contender.name)?.endlessTransfer();
+      const series = await stage.inTurns(label, clients, async (contender) => {
+        const transfer = await contender.client.endlessTransfer();
         try {
           const result = await stage.runGoClient<{ microseconds: number[] }>(
             'echo',
@@ -25,7 +24,7 @@ export async function echo(stage: Stage): Promise<Figure[]> {
           );
           return result.microseconds.map((each) => each / 1000);
         } finally {
-          await transfer?.stop();
+          await transfer.stop();
         }
       });
       return [0.5, 0.99].flatMap((q) =>

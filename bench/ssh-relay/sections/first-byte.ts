@@ -4,7 +4,6 @@ import { quantile } from '../../statistics.ts';
 import type { Figure } from '../../main.ts';
 import { startBenchSshd } from '../relays/jump.ts';
 import { type Stage, mediansAndRatios } from '../stage.ts';
-import { clientsOf } from './throughput.ts';
 
 const loginsARound = 6;
 // Old and new OpenSSH, and relays, prefer different ones, whose cost would then be what is compared.
@@ -14,12 +13,12 @@ export async function firstByte(stage: Stage): Promise<Figure[]> {
   const sshd = await startBenchSshd(stage.keys, stage.keys.upstreamHost, settings);
   try {
     return await stage.withRelays(sshd.port, async (contenders) => {
-      const clients = clientsOf(stage, contenders, settings);
+      const clients = stage.withClients(contenders, settings);
       const label = 'connect to first byte, curve25519';
-      const rounds = await stage.inTurns(label, contenders, async ({ name }) => {
+      const rounds = await stage.inTurns(label, clients, async ({ client }) => {
         const times: number[] = [];
         for (let login = 0; login < loginsARound; login += 1) {
-          times.push((await clients.get(name)?.firstByte()) ?? NaN);
+          times.push(await client.firstByte());
         }
         return times;
       });

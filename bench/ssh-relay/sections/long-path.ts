@@ -6,7 +6,6 @@ import type { Direction } from '../openssh.ts';
 import { type Program, start } from '../processes.ts';
 import { startBenchSshd } from '../relays/jump.ts';
 import { type Contender, type Stage, mediansAndRatios } from '../stage.ts';
-import { clientsOf } from './throughput.ts';
 
 const settings = ['Ciphers aes128-gcm@openssh.com'];
 const legMs = 20;
@@ -30,12 +29,12 @@ export async function longPath(stage: Stage): Promise<Figure[]> {
       for (const { name, running } of near) {
         contenders.push({ name, running: { ...running, port: await addLeg(running.port) } });
       }
-      const clients = clientsOf(stage, contenders, settings);
+      const clients = stage.withClients(contenders, settings);
       const figures: Figure[] = [];
       for (const direction of directions) {
         const label = `40 ms path, aes128-gcm, ${direction}`;
-        const series = await stage.inTurns(label, contenders, async ({ name }) => {
-          const seconds = (await clients.get(name)?.transfer(direction, file)) ?? NaN;
+        const series = await stage.inTurns(label, clients, async ({ client }) => {
+          const seconds = await client.transfer(direction, file);
           return transferMebibytes / seconds;
         });
         figures.push(...mediansAndRatios(label, 'MiB/s', series));

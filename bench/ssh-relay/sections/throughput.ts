@@ -1,10 +1,10 @@
 // What goes through a second, of one transfer by the stock client, and what it costs the relay.
 
 import type { Figure } from '../../main.ts';
-import { type Direction, OpenSsh } from '../openssh.ts';
+import type { Direction } from '../openssh.ts';
 import { cpuSeconds } from '../processes.ts';
 import { startBenchSshd } from '../relays/jump.ts';
-import { type Contender, type Stage, medians, mediansAndRatios } from '../stage.ts';
+import { type Stage, medians, mediansAndRatios } from '../stage.ts';
 
 // About as long a transfer with each.
 const ciphers = [
@@ -36,12 +36,12 @@ async function throughputWith(
   try {
     return await stage.withRelays(sshd.port, async (contenders) => {
       const figures: Figure[] = [];
-      const clients = clientsOf(stage, contenders, settings);
+      const clients = stage.withClients(contenders, settings);
       for (const direction of directions) {
         const label = `${cipher.split('@')[0]}, ${direction}`;
-        const series = await stage.inTurns(`throughput, ${label}`, contenders, async ({ running, name }) => {
+        const series = await stage.inTurns(`throughput, ${label}`, clients, async ({ running, client }) => {
           const before = cpuOf(running.pid);
-          const seconds = (await clients.get(name)?.transfer(direction, file)) ?? NaN;
+          const seconds = await client.transfer(direction, file);
           return { rate: mebibytes / seconds, cost: ((cpuOf(running.pid) - before) * 1024) / mebibytes };
         });
         const rates = series.map(({ name, values }) => ({ name, values: values.map(({ rate }) => rate) }));
@@ -56,14 +56,6 @@ async function throughputWith(
   } finally {
     await sshd.stop();
   }
-}
-
-export function clientsOf(
-  stage: Stage,
-  contenders: readonly Contender[],
-  settings: readonly string[],
-): Map<string, OpenSsh> {
-  return new Map(contenders.map(({ name, running }) => [name, new OpenSsh(stage.keys, running, settings)]));
 }
 
 function cpuOf(pid: number | undefined): number {
