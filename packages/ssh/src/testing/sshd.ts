@@ -68,9 +68,12 @@ export async function startSshd(hostKey: string, settings: readonly string[] = [
 function watch(child: ChildProcess, port: number, folder: string): Sshd {
   let log = '';
   const waiting = new Set<() => void>();
-  // A test that is cut off must not leave its server running.
-  const kill = (): void => void child.kill();
-  process.once('exit', kill);
+  // A test that is cut off must leave neither its server running nor its keys.
+  const cleanUp = (): void => {
+    child.kill();
+    rmSync(folder, { recursive: true, force: true });
+  };
+  process.once('exit', cleanUp);
   child.stderr?.on('data', (chunk: Buffer) => {
     log += chunk.toString();
     for (const check of waiting) check();
@@ -92,9 +95,9 @@ function watch(child: ChildProcess, port: number, folder: string): Sshd {
       }),
     stop: async () => {
       const exited = new Promise((resolve) => child.on('exit', resolve));
-      kill();
+      child.kill();
       await exited;
-      process.off('exit', kill);
+      process.off('exit', cleanUp);
       rmSync(folder, { recursive: true });
     },
   };
