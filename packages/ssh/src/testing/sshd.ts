@@ -16,6 +16,8 @@ export const missingSshd = existsSync(program)
 export interface Sshd {
   readonly host: string;
   readonly port: number;
+  /** Of the listener, whose children serve the connections. */
+  readonly pid: number;
   /** What sshd wrote so far. */
   readonly log: () => string;
   /** Resolves when the log holds `count` matches. */
@@ -79,9 +81,12 @@ export async function startSshd(
 function watch(child: ChildProcess, port: number, folder: string): Sshd {
   let log = '';
   const waiting = new Set<() => void>();
-  // A test that is cut off must not leave its server running.
-  const kill = (): void => void child.kill();
-  process.once('exit', kill);
+  // A test that is cut off must leave neither its server running nor its keys.
+  const cleanUp = (): void => {
+    child.kill();
+    rmSync(folder, { recursive: true, force: true });
+  };
+  process.once('exit', cleanUp);
   child.stderr?.on('data', (chunk: Buffer) => {
     log += chunk.toString();
     for (const check of waiting) check();
@@ -89,6 +94,7 @@ function watch(child: ChildProcess, port: number, folder: string): Sshd {
   return {
     host: '127.0.0.1',
     port,
+    pid: child.pid ?? 0,
     log: () => log,
     logged: (pattern, count) =>
       new Promise((resolve) => {
@@ -102,9 +108,9 @@ function watch(child: ChildProcess, port: number, folder: string): Sshd {
       }),
     stop: async () => {
       const exited = new Promise((resolve) => child.on('exit', resolve));
-      kill();
+      child.kill();
       await exited;
-      process.off('exit', kill);
+      process.off('exit', cleanUp);
       rmSync(folder, { recursive: true });
     },
   };
