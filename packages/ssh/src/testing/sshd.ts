@@ -23,8 +23,16 @@ export interface Sshd {
   readonly stop: () => Promise<void>;
 }
 
-/** `hostKey` is the content of a private key file; `settings` are further lines of sshd_config. */
-export async function startSshd(hostKey: string, settings: readonly string[] = []): Promise<Sshd> {
+/**
+ * `hostKey` is the content of a private key file; `settings` are further lines of sshd_config. `command` is what
+ * starts sshd, where that needs more words than its path; they must become it, as `unshare` and `nsenter` do.
+ */
+export async function startSshd(
+  hostKey: string,
+  settings: readonly string[] = [],
+  command: readonly [string, ...string[]] = [program],
+): Promise<Sshd> {
+  const [starter, ...words] = command;
   const folder = mkdtempSync(join(tmpdir(), 'sshd-test-'));
   const keyFile = join(folder, 'host_key');
   writeFileSync(keyFile, hostKey, { mode: 0o600 });
@@ -45,9 +53,9 @@ export async function startSshd(hostKey: string, settings: readonly string[] = [
     writeFileSync(configFile, `${lines.join('\n')}\n`);
     // Since 9.8 sshd shuts out addresses that connect often without logging in.
     const withoutPenalties = ['-o', 'PerSourcePenalties=no'];
-    const knowsPenalties = spawnSync(program, ['-t', '-f', configFile, ...withoutPenalties]).status === 0;
+    const knowsPenalties = spawnSync(starter, [...words, '-t', '-f', configFile, ...withoutPenalties]).status === 0;
     const extra = knowsPenalties ? withoutPenalties : [];
-    const child = spawn(program, ['-D', '-e', '-f', configFile, ...extra], {
+    const child = spawn(starter, [...words, '-D', '-e', '-f', configFile, ...extra], {
       stdio: ['ignore', 'ignore', 'pipe'],
     });
     const sshd = watch(child, port, folder);
@@ -97,7 +105,8 @@ function watch(child: ChildProcess, port: number, folder: string): Sshd {
   };
 }
 
-async function freePort(): Promise<number> {
+/** A port of the loopback address that nobody has just now. */
+export async function freePort(): Promise<number> {
   const server = createServer();
   await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
   const { port } = server.address() as AddressInfo;
