@@ -47,7 +47,7 @@ export function makeAccount({ password, authorizedKeys }: ServerOptions): Accoun
     },
     pam: write(
       'pam',
-      'auth required pam_unix.so\naccount required pam_unix.so\nsession required pam_permit.so\n',
+      'auth required pam_unix.so nodelay\naccount required pam_unix.so\nsession required pam_permit.so\n',
     ),
     remove: () => rmSync(folder, { recursive: true, force: true }),
   };

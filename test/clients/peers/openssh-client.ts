@@ -36,6 +36,12 @@ function client(name: string, find: () => Promise<string | Programs>): ClientPee
     parameters: [...settings(connection), ...parameters],
     environment: environmentOf(connection),
   });
+  const sessionOf = (connection: Connection, session: Session): Invocation => {
+    const { program, parameters, environment } = ssh(connection, ...sessionParameters(connection, session));
+    // ssh passes on what it finds in its own environment.
+    const variables = session.pty === undefined ? {} : { TERM: session.pty };
+    return { program, parameters, environment: { ...environment, ...session.environment, ...variables } };
+  };
   return {
     name,
     abilities,
@@ -47,8 +53,9 @@ function client(name: string, find: () => Promise<string | Programs>): ClientPee
       return false;
     },
     algorithms: () => algorithmsOf(programs.ssh),
-    run: (connection, session, streams) =>
-      runProgram(ssh(connection, ...sessionParameters(connection, session)), streams),
+    run: (connection, session, streams) => runProgram(sessionOf(connection, session), streams),
+    start: (connection, session) =>
+      startProgram(sessionOf(connection, session), {}, { keepsInput: true }),
     connect: (connection, to, streams) =>
       runProgram(ssh(connection, '-W', placeWord(to), connection.host), streams),
     transfer: (connection, transfers) => {
@@ -121,7 +128,6 @@ function settings(connection: Connection, ...more: string[]): string[] {
     'StrictHostKeyChecking=yes',
     'UpdateHostKeys=no',
     'CheckHostIP=no',
-    'IdentityAgent=none',
     'IdentitiesOnly=yes',
     'NumberOfPasswordPrompts=1',
     'ConnectTimeout=20',
@@ -136,14 +142,14 @@ function settings(connection: Connection, ...more: string[]): string[] {
     ...(algorithms.cipher === undefined ? [] : [`Ciphers=${algorithms.cipher}`]),
     ...(algorithms.mac === undefined ? [] : [`MACs=${algorithms.mac}`]),
     ...(connection.rekeyBytes === undefined ? [] : [`RekeyLimit=${connection.rekeyBytes}`]),
-    // The agent that is forwarded is not asked for keys of one's own.
-    ...(connection.agent === undefined ? [] : [`ForwardAgent=${connection.agent}`]),
+    // IdentitiesOnly keeps the agent that is forwarded from being asked for the login.
+    ...(connection.agent === undefined ? ['IdentityAgent=none'] : ['ForwardAgent=yes']),
     ...(connection.x11 === undefined ? [] : ['ForwardX11=yes', 'ForwardX11Trusted=yes']),
   ];
   return ['-F', 'none', ...lines.flatMap((line) => ['-o', line])];
 }
 
-function environmentOf({ login, x11, folder }: Connection): Record<string, string> {
+function environmentOf({ login, agent, x11, folder }: Connection): Record<string, string> {
   const words = login.flatMap((step) =>
     step.method === 'password' ? [step.password] : step.method === 'publickey' ? [] : [step.answer],
   );
@@ -153,16 +159,16 @@ function environmentOf({ login, x11, folder }: Connection): Record<string, strin
     SSH_ASKPASS: askPass,
     SSH_ASKPASS_REQUIRE: 'force',
     PEER_PASSWORD: words[0] ?? '',
+    ...(agent === undefined ? {} : { SSH_AUTH_SOCK: agent }),
     ...(x11 === undefined ? {} : { DISPLAY: x11 }),
   };
 }
 
 function sessionParameters({ host }: Connection, session: Session): string[] {
   const { command, subsystem, pty, environment = {} } = session;
-  const variables = Object.entries(environment).map(([name, value]) => `${name}=${value}`);
   return [
     ...(pty === undefined ? ['-T'] : ['-tt']),
-    ...(variables.length === 0 ? [] : ['-o', `SetEnv=${variables.join(' ')}`]),
+    ...Object.keys(environment).flatMap((name) => ['-o', `SendEnv=${name}`]),
     ...(subsystem === undefined ? [] : ['-s']),
     host,
     ...[command ?? subsystem].filter((word) => word !== undefined),

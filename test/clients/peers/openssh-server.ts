@@ -1,11 +1,12 @@
 /** OpenSSH's own sshd: this machine's, and the later one of the environment image. */
-import { execFileSync, spawnSync } from 'node:child_process';
-import { existsSync, readFileSync, writeFileSync } from 'node:fs';
+import { spawnSync } from 'node:child_process';
+import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { missingSshd, startSshd } from '../../../packages/ssh/src/testing/sshd.ts';
 import { docker, environmentImage, skipWithoutDocker } from '../../harness/berth.ts';
 import { eventually } from '../../harness/ssh.ts';
+import { makeKeyFile } from '../keys.ts';
 import { type Account, makeAccount, missingAccount, whereAccountIs } from './account.ts';
 import type { Ability, Algorithms, RunningServer, ServerOptions, ServerPeer } from './peer.ts';
 
@@ -112,7 +113,7 @@ async function startContainer(
   });
   const remove = async (): Promise<void> => {
     await container.remove({ force: true });
-    execFileSync('rm', ['-f', sign]);
+    rmSync(sign, { force: true });
   };
   try {
     await container.start();
@@ -129,9 +130,13 @@ async function startContainer(
 }
 
 /** What is in force without any configuration. */
-function algorithmsOf(...command: [string, ...string[]]): Algorithms {
+function algorithmsOf(...command: readonly [string, ...string[]]): Algorithms {
   const [starter, ...words] = command;
-  const { stdout } = spawnSync(starter, [...words, '-T', '-f', '/dev/null'], { encoding: 'utf8' });
+  const folder = mkdtempSync(join(tmpdir(), 'sshd-'));
+  const hostKey = makeKeyFile(folder, 'key', 'ssh-ed25519').file;
+  const parameters = [...words, '-T', '-f', '/dev/null', '-h', hostKey];
+  const { stdout } = spawnSync(starter, parameters, { encoding: 'utf8' });
+  rmSync(folder, { recursive: true });
   const list = (name: string): string[] => new RegExp(`^${name} (.*)$`, 'm').exec(stdout)?.[1]?.split(',') ?? [];
   return {
     kex: list('kexalgorithms'),

@@ -151,6 +151,8 @@ export interface ClientPeer {
   /** What it really knows, asked from the program itself where it can be. */
   readonly algorithms: () => Promise<Algorithms>;
   readonly run: (connection: Connection, session: Session, streams?: Streams) => Promise<Result>;
+  /** A session whose input stays open: it is the caller's to write and end. */
+  readonly start: (connection: Connection, session: Session) => Running;
   /** Standard input and output are a connection from the server's side to `to`. */
   readonly connect: (connection: Connection, to: Place, streams?: Streams) => Promise<Result>;
   readonly transfer: (connection: Connection, transfers: readonly Transfer[]) => Promise<Result>;

@@ -17,8 +17,18 @@ const graceMs = 2_000;
 /** Nothing of this machine's agent, display or terminal reaches a peer. */
 const inherited = ['PATH', 'HOME', 'LANG', 'TMPDIR', 'SSL_CERT_FILE', 'JAVA_HOME'];
 
-export function startProgram(invocation: Invocation, streams: Streams = {}): Running {
-  const { stdin, stdout } = streams;
+/** A test that is cut off leaves none of them running. */
+const running = new Set<() => void>();
+process.once('exit', () => {
+  for (const kill of running) kill();
+});
+
+/** Its input ends at once, unless it is given or `keepsInput`. */
+export function startProgram(
+  invocation: Invocation,
+  { stdin, stdout }: Streams = {},
+  { keepsInput = false } = {},
+): Running {
   const files: number[] = [];
   const open = (file: string, flags: string): number => {
     const descriptor = openSync(file, flags);
@@ -46,7 +56,7 @@ export function startProgram(invocation: Invocation, streams: Streams = {}): Run
     }
   };
   const killAtExit = (): void => kill('SIGKILL');
-  process.once('exit', killAtExit);
+  running.add(killAtExit);
   const timer = setTimeout(killAtExit, longestMs);
   const ended = new Promise<Result>((resolve, reject) => {
     let printed = '';
@@ -56,12 +66,12 @@ export function startProgram(invocation: Invocation, streams: Streams = {}): Run
     child.once('error', reject);
     child.once('close', (code) => {
       clearTimeout(timer);
-      process.off('exit', killAtExit);
+      running.delete(killAtExit);
       resolve({ code, stdout: printed, stderr: said });
     });
   });
   child.stdin?.on('error', () => undefined);
-  child.stdin?.end(stdin);
+  if (!keepsInput) child.stdin?.end(stdin);
   return {
     child,
     ended,

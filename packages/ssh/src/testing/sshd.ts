@@ -46,9 +46,10 @@ export async function startSshd(
       `ListenAddress 127.0.0.1:${port}`,
       `HostKey ${keyFile}`,
       'PidFile none',
+      // The first value of a setting is the one that counts.
+      ...settings,
       'MaxStartups 1000',
       'LogLevel VERBOSE',
-      ...settings,
     ];
     writeFileSync(configFile, `${lines.join('\n')}\n`);
     // Since 9.8 sshd shuts out addresses that connect often without logging in.
