@@ -8,28 +8,36 @@ import { casesFor, choices, exchangeWith, moveBytes } from './matrix.ts';
 import { clientPeers, serverPeers } from './peers/index.ts';
 import { openSshClient } from './peers/openssh-client.ts';
 import { openSshServer } from './peers/openssh-server.ts';
-import type { ClientPeer, RunningServer, ServerPeer } from './peers/peer.ts';
+import type { ClientPeer, RunningServer, ServerOptions, ServerPeer } from './peers/peer.ts';
 import { type Target, certifyAll, makeIdentities, serverOptions } from './target.ts';
 
 /** So much is enough to see several exchanges of keys. */
 const bytes = 16 * 1024 * 1024;
 const rekeyBytes = 4 * 1024 * 1024;
 
-for (const peer of clientPeers) await tryPair(peer, openSshServer);
-for (const peer of serverPeers) if (peer !== openSshServer) await tryPair(openSshClient, peer);
+const identities = makeIdentities();
+after(() => identities.remove());
 
-async function tryPair(client: ClientPeer, server: ServerPeer): Promise<void> {
-  const skip = (await server.missing()) || (await client.missing());
-  const name = `${client.name} on ${server.name}`;
-  if (skip !== false) return void describe(name, { skip });
+await tryOn(openSshServer, clientPeers);
+for (const server of serverPeers) if (server !== openSshServer) await tryOn(server, [openSshClient]);
+
+async function tryOn(server: ServerPeer, clients: readonly ClientPeer[]): Promise<void> {
+  const missing = await server.missing();
+  if (missing !== false) return void describe(`clients on ${server.name}`, { skip: missing });
+  const { abilities } = server;
   const algorithms = await server.algorithms();
-  const cases = await casesFor(client, { abilities: server.abilities, algorithms });
-  describe(name, () => {
-    const identities = makeIdentities();
+  const pairs = await Promise.all(
+    clients.map(async (client) => {
+      const skip = await client.missing();
+      return { client, skip, cases: skip === false ? await casesFor(client, { abilities, algorithms }) : [] };
+    }),
+  );
+  describe(`clients on ${server.name}`, () => {
     const servers: RunningServer[] = [];
     let target: Target;
+    let restless: RunningServer | undefined;
 
-    const start = async (options: Partial<Parameters<ServerPeer['start']>[0]> = {}): Promise<RunningServer> => {
+    const start = async (options: Partial<ServerOptions> = {}): Promise<RunningServer> => {
       const started = await server.start({ ...serverOptions(identities), ...options });
       servers.push(started);
       return started;
@@ -37,42 +45,48 @@ async function tryPair(client: ClientPeer, server: ServerPeer): Promise<void> {
 
     before(async () => {
       const { host, port, user, home } = await start();
-      const { abilities } = server;
       const asking = abilities.has('sequence') ? await start({ methods: 'publickey,password' }) : undefined;
+      if (abilities.has('rekey')) restless = await start({ rekeyBytes });
       certifyAll(identities, user);
-      target = {
-        ...{ host, port, user, home, identities, abilities, algorithms },
-        sequencePort: asking?.port ?? port,
-      };
+      const sequencePort = asking?.port ?? port;
+      target = { host, port, user, home, identities, abilities, algorithms, sequencePort };
     });
 
-    after(async () => {
-      for (const each of servers) await each.stop();
-      identities.remove();
-    });
+    after(() => Promise.all(servers.map((each) => each.stop())));
 
-    for (const each of cases) it(each.name, () => each.run(client, target));
+    for (const { client, skip, cases } of pairs) {
+      describe(client.name, { skip, concurrency: 2 }, () => {
+        for (const each of cases) it(each.name, () => each.run(client, target));
 
-    it('agrees on each algorithm that both know', async (context) => {
-      const rows = await choices(client, target);
-      context.diagnostic(`${rows.length} connections`);
-      assert.ok(rows.length > 0);
-      for (const row of rows) await exchangeWith(client, target, row);
-    });
+        it('agrees on each algorithm that both know', async (context) => {
+          const rows = await choices(client, target);
+          context.diagnostic(`${rows.length} connections`);
+          assert.ok(rows.length > 0);
+          for (const row of rows) await exchangeWith(client, target, row);
+        });
 
-    it('exchanges keys anew under way, in either direction', { skip: !server.abilities.has('rekey') }, async () => {
-      // The server begins where it counts the bytes itself, else the client must.
-      const restless = await start({ rekeyBytes });
-      const calm = await start();
-      for (const { port, log } of client.abilities.has('rekey') ? [restless, calm] : [restless]) {
-        for (const direction of ['up', 'down'] as const) {
-          const before = exchangesIn(log());
-          await moveBytes(client, { ...target, port }, direction, { bytes, rekeyBytes });
-          assert.ok(exchangesIn(log()) - before > 3, `${direction}: ${exchangesIn(log()) - before}\n${log()}`);
-        }
-      }
-    });
+        if (!abilities.has('rekey')) return;
+        it('goes on while the server exchanges keys anew, either direction', () =>
+          moveBothWays(client, target, restless));
+        if (!client.abilities.has('rekey')) return;
+        it('exchanges keys anew by itself, in either direction', async () => moveBothWays(client, target, servers[0]));
+      });
+    }
   });
+}
+
+async function moveBothWays(
+  client: ClientPeer,
+  target: Target,
+  server: RunningServer | undefined,
+): Promise<void> {
+  assert.ok(server !== undefined);
+  for (const direction of ['up', 'down'] as const) {
+    const before = exchangesIn(server.log());
+    await moveBytes(client, { ...target, port: server.port }, direction, { bytes, rekeyBytes });
+    const exchanges = exchangesIn(server.log()) - before;
+    assert.ok(exchanges > 3, `${exchanges} exchanges of keys when going ${direction}`);
+  }
 }
 
 /** sshd says so each time that it has read the client's proposal. */

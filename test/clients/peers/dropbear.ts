@@ -49,7 +49,10 @@ export const dropbearServer: ServerPeer = {
     'choose-cipher',
   ]),
   missing: async () => missingAccount || missing,
-  algorithms: clientAlgorithms,
+  algorithms: async () => {
+    const { hostKeys, ...others } = await clientAlgorithms();
+    return { ...others, hostKeys: hostKeys.filter((name) => !isRefused(name)) };
+  },
   start: async (options) => {
     const account = makeAccount(options);
     const folder = mkdtempSync(join(tmpdir(), 'dropbear-'));
@@ -57,7 +60,9 @@ export const dropbearServer: ServerPeer = {
     const [program, ...words] = whereAccountIs(account, server);
     const parameters = [
       ...['-F', '-E', '-p', `127.0.0.1:${port}`, '-P', join(folder, 'pid'), '-W', '200000'],
-      ...options.hostKeys.flatMap((key, index) => ['-r', convertKey(key, join(folder, String(index)))]),
+      ...options.hostKeys
+        .filter(({ publicLine }) => !isRefused(publicLine))
+        .flatMap((key, index) => ['-r', convertKey(key, join(folder, String(index)))]),
       ...(options.methods === undefined ? [] : ['-t']),
     ];
     const running = startProgram({ program, parameters: [...words, ...parameters] });
@@ -117,17 +122,21 @@ function dbclient(connection: Connection, session: Session, ...flags: string[]):
   const keys = login.flatMap((step, index) =>
     step.method === 'publickey' ? ['-i', convertKey(step.key, join(home, `key-${index}`))] : [],
   );
+  const parameters = [
+    ...['-p', String(port), '-l', user, pty === undefined ? '-T' : '-t', ...keys, ...flags],
+    ...(algorithms.cipher === undefined ? [] : ['-c', algorithms.cipher]),
+    ...(algorithms.mac === undefined ? [] : ['-m', algorithms.mac]),
+    ...(agent === undefined ? [] : ['-A']),
+    ...(subsystem === undefined ? [] : ['-s']),
+    host,
+    ...[command ?? subsystem].filter((word) => word !== undefined),
+  ];
+  // It wants a terminal on its own side for one on the other.
+  const typed = ['dbclient', ...parameters].map((word) => `'${word.replaceAll("'", "'\\''")}'`).join(' ');
   return {
-    program: 'dbclient',
-    parameters: [
-      ...['-p', String(port), '-l', user, pty === undefined ? '-T' : '-t', ...keys, ...flags],
-      ...(algorithms.cipher === undefined ? [] : ['-c', algorithms.cipher]),
-      ...(algorithms.mac === undefined ? [] : ['-m', algorithms.mac]),
-      ...(agent === undefined ? [] : ['-A']),
-      ...(subsystem === undefined ? [] : ['-s']),
-      host,
-      ...[command ?? subsystem].filter((word) => word !== undefined),
-    ],
+    ...(pty === undefined
+      ? { program: 'dbclient', parameters }
+      : { program: 'script', parameters: ['-qec', typed, '/dev/null'] }),
     environment: {
       HOME: home,
       ...(words[0] === undefined ? {} : { DROPBEAR_PASSWORD: words[0] }),
@@ -135,6 +144,11 @@ function dbclient(connection: Connection, session: Session, ...flags: string[]):
       ...(agent === undefined ? {} : { SSH_AUTH_SOCK: agent }),
     },
   };
+}
+
+/** It takes four host keys at most, and one of the three sizes of ECDSA. */
+function isRefused(publicLine: string): boolean {
+  return /^ecdsa-sha2-nistp(384|521)/.test(publicLine);
 }
 
 /** Dropbear has a format of its own. @returns the new file */
