@@ -16,10 +16,14 @@ const kinds = {
 export type KeyType = keyof typeof kinds;
 export const keyTypes = Object.keys(kinds) as KeyType[];
 
+/** paramiko 5.1 cannot read some keys that have none. */
+const comment = 'peer@example.com';
+
 export function makeKeyFile(folder: string, name: string, type: KeyType): KeyFile {
   const file = join(folder, name);
-  execFileSync('ssh-keygen', ['-q', '-N', '', '-C', '', '-f', file, ...kinds[type]], { stdio: 'ignore' });
-  return { file, publicLine: readFileSync(`${file}.pub`, 'utf8').trim() };
+  execFileSync('ssh-keygen', ['-q', '-N', '', '-C', comment, '-f', file, ...kinds[type]], { stdio: 'ignore' });
+  const [kind = '', blob = ''] = readFileSync(`${file}.pub`, 'utf8').split(' ');
+  return { file, publicLine: `${kind} ${blob}` };
 }
 
 export function makeKeyFiles(folder: string, name: string): Readonly<Record<KeyType, KeyFile>> {

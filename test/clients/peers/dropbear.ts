@@ -6,9 +6,11 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { freePort } from '../../../packages/ssh/src/testing/sshd.ts';
 import { eventually } from '../../harness/ssh.ts';
+import { makeKeyFile } from '../keys.ts';
 import { makeAccount, missingAccount, whereAccountIs } from './account.ts';
-import type { Ability, Algorithms, ClientPeer, Connection, KeyFile, Place, ServerPeer, Session } from './peer.ts';
+import type { Ability, ClientPeer, Connection, KeyFile, Place, ServerPeer, Session } from './peer.ts';
 import { type Invocation, runProgram, startProgram } from './program.ts';
+import { clientProposal, serverProposal } from './proposal.ts';
 
 const server = '/usr/sbin/dropbear';
 const missing: string | false = existsSync('/usr/bin/dbclient') ? false : 'needs Dropbear (package dropbear-bin)';
@@ -20,7 +22,12 @@ export const dropbearClient: ClientPeer = {
     ...(['local-forward', 'remote-forward', 'agent', 'choose-cipher'] as const),
   ]),
   missing: async () => missing,
-  algorithms: clientAlgorithms,
+  algorithms: async () => {
+    const proposal = await clientProposal((port) =>
+      runProgram({ program: 'dbclient', parameters: ['-y', '-p', String(port), 'peer@127.0.0.1', 'true'] }),
+    );
+    return { ...proposal, publicKeys: proposal.hostKeys };
+  },
   run: (connection, session, streams) => runProgram(dbclient(connection, session), streams),
   start: (connection, session) =>
     startProgram(dbclient(connection, session), {}, { keepsInput: true }),
@@ -50,8 +57,18 @@ export const dropbearServer: ServerPeer = {
   ]),
   missing: async () => missingAccount || missing,
   algorithms: async () => {
-    const { hostKeys, ...others } = await clientAlgorithms();
-    return { ...others, hostKeys: hostKeys.filter((name) => !isRefused(name)) };
+    const folder = mkdtempSync(join(tmpdir(), 'dropbear-'));
+    const kinds = ['ssh-ed25519', 'ecdsa-sha2-nistp256', 'ssh-rsa'] as const;
+    const hostKeys = kinds.map((kind) => makeKeyFile(folder, kind, kind));
+    const running = await dropbearServer.start({ hostKeys, password: 'unused', authorizedKeys: [] });
+    try {
+      const proposal = await serverProposal(running.port);
+      const { publicKeys } = await dropbearClient.algorithms();
+      return { ...proposal, publicKeys };
+    } finally {
+      await running.stop();
+      rmSync(folder, { recursive: true });
+    }
   },
   start: async (options) => {
     const account = makeAccount(options);
@@ -85,30 +102,6 @@ export const dropbearServer: ServerPeer = {
     return { host: '127.0.0.1', port, user: account.user, home: account.home, log: () => log, stop };
   },
 };
-
-/**
- * Ciphers and MACs are what dbclient lists. It lists no others, so these are what its own proposal says
- * (version 2022.83), which no option changes.
- */
-async function clientAlgorithms(): Promise<Algorithms> {
-  const list = async (flag: string): Promise<string[]> => {
-    const { stdout, stderr } = await runProgram({ program: 'dbclient', parameters: [flag, 'help', 'x'] });
-    return /: (\S+)\n/.exec(stdout + stderr)?.[1]?.split(',') ?? [];
-  };
-  const signatures = [
-    ...['ssh-ed25519', 'ecdsa-sha2-nistp256', 'ecdsa-sha2-nistp384', 'ecdsa-sha2-nistp521', 'rsa-sha2-256'],
-  ];
-  return {
-    kex: [
-      ...['curve25519-sha256', 'curve25519-sha256@libssh.org', 'ecdh-sha2-nistp521', 'ecdh-sha2-nistp384'],
-      ...['ecdh-sha2-nistp256', 'diffie-hellman-group14-sha256', 'diffie-hellman-group16-sha512'],
-    ],
-    hostKeys: signatures,
-    ciphers: await list('-c'),
-    macs: await list('-m'),
-    publicKeys: signatures,
-  };
-}
 
 function dbclient(connection: Connection, session: Session, ...flags: string[]): Invocation {
   const { host, port, user, hostKeys, login, algorithms = {}, agent, folder } = connection;

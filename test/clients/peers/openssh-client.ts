@@ -9,7 +9,7 @@ import { type Invocation, printed, runProgram, startProgram } from './program.ts
 const abilities: ReadonlySet<Ability> = new Set<Ability>([
   ...(['password', 'keyboard-interactive', 'sequence', 'certificate', 'environment', 'pty'] as const),
   ...(['subsystem', 'sftp', 'parallel', 'connect', 'local-forward', 'local-socket-forward'] as const),
-  ...(['dynamic-forward', 'remote-forward', 'remote-socket-forward', 'agent', 'x11', 'rekey'] as const),
+  ...(['dynamic-forward', 'remote-forward', 'remote-socket-forward', 'agent', 'x11', 'rekey-up', 'rekey-down'] as const),
   ...(['choose-key-exchange', 'choose-host-key', 'choose-cipher'] as const),
 ]);
 
@@ -132,7 +132,6 @@ function settings(connection: Connection, ...more: string[]): string[] {
     'NumberOfPasswordPrompts=1',
     'ConnectTimeout=20',
     'ExitOnForwardFailure=yes',
-    'LogLevel=ERROR',
     `PreferredAuthentications=${[...new Set(login.map(({ method }) => method))].join(',')}`,
     ...(keys.length === 0 ? ['PubkeyAuthentication=no'] : keys.map(({ key }) => `IdentityFile=${key.file}`)),
     ...keys.flatMap(({ certificate }) => (certificate === undefined ? [] : [`CertificateFile=${certificate}`])),

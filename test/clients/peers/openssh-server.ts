@@ -15,7 +15,7 @@ const abilities: ReadonlySet<Ability> = new Set<Ability>([
   ...(['password', 'keyboard-interactive', 'sequence', 'certificate', 'environment', 'pty'] as const),
   ...(['subsystem', 'sftp', 'parallel', 'connect', 'connect-socket', 'local-forward'] as const),
   ...(['local-socket-forward', 'dynamic-forward', 'remote-forward', 'remote-socket-forward'] as const),
-  ...(['agent', 'x11', 'rekey', 'choose-key-exchange', 'choose-host-key', 'choose-cipher'] as const),
+  ...(['agent', 'x11', 'rekey-up', 'rekey-down', 'choose-key-exchange', 'choose-host-key', 'choose-cipher'] as const),
 ]);
 
 /** The server of this machine. */

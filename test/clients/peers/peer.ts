@@ -31,8 +31,9 @@ export type Ability =
   | 'remote-socket-forward'
   | 'agent'
   | 'x11'
-  /** Exchanges keys anew by itself after a number of bytes. */
-  | 'rekey'
+  /** Exchanges keys anew by itself after a number of bytes sent (up, for a client), or received. */
+  | 'rekey-up'
+  | 'rekey-down'
   /** Lets one choose the key exchange method, the host key, the cipher and the MAC. */
   | 'choose-key-exchange'
   | 'choose-host-key'

@@ -9,7 +9,7 @@ const needs = 'needs Python 3 with venv (package python3-venv), and paramiko and
 
 export const paramikoClient = client('paramiko', 'paramiko_driver.py', [
   ...(['password', 'keyboard-interactive', 'sequence', 'certificate', 'environment', 'pty'] as const),
-  ...(['subsystem', 'sftp', 'parallel', 'connect', 'remote-forward', 'agent', 'x11', 'rekey'] as const),
+  ...(['subsystem', 'sftp', 'parallel', 'connect', 'remote-forward', 'agent', 'x11', 'rekey-up', 'rekey-down'] as const),
   ...(['choose-key-exchange', 'choose-host-key', 'choose-cipher'] as const),
 ]);
 
@@ -17,7 +17,7 @@ export const asyncSshClient = client('AsyncSSH', 'asyncssh_driver.py', [
   ...(['password', 'keyboard-interactive', 'sequence', 'certificate', 'environment', 'pty'] as const),
   ...(['subsystem', 'sftp', 'parallel', 'connect', 'connect-socket', 'local-forward'] as const),
   ...(['local-socket-forward', 'dynamic-forward', 'remote-forward', 'remote-socket-forward'] as const),
-  ...(['agent', 'x11', 'rekey', 'choose-key-exchange', 'choose-host-key', 'choose-cipher'] as const),
+  ...(['agent', 'x11', 'rekey-up', 'choose-key-exchange', 'choose-host-key', 'choose-cipher'] as const),
 ]);
 
 function client(name: string, file: string, abilities: readonly Ability[]): ClientPeer {

@@ -170,7 +170,6 @@ func run(client *ssh.Client, r request) (int, error) {
 		return 0, err
 	}
 	defer session.Close()
-	session.Stdout, session.Stderr = os.Stdout, os.Stderr
 	// Wait would wait for the end of os.Stdin as well, which the server does not bring about.
 	input, err := session.StdinPipe()
 	if err != nil {
@@ -199,18 +198,32 @@ func run(client *ssh.Client, r request) (int, error) {
 			return 0, err
 		}
 	}
-	switch {
-	case r.one("subsystem") != "":
-		err = session.RequestSubsystem(r.one("subsystem"))
-	case r.one("command") != "":
-		err = session.Start(r.one("command"))
-	default:
+	if name := r.one("subsystem"); name != "" {
+		return 0, runSubsystem(session, name)
+	}
+	session.Stdout, session.Stderr = os.Stdout, os.Stderr
+	if command := r.one("command"); command != "" {
+		err = session.Start(command)
+	} else {
 		err = session.Shell()
 	}
 	if err != nil {
 		return 0, err
 	}
 	return exitStatus(session.Wait())
+}
+
+// runSubsystem does without an exit status, which the library keeps to itself here.
+func runSubsystem(session *ssh.Session, name string) error {
+	output, err := session.StdoutPipe()
+	if err != nil {
+		return err
+	}
+	if err := session.RequestSubsystem(name); err != nil {
+		return err
+	}
+	_, err = io.Copy(os.Stdout, output)
+	return err
 }
 
 func exitStatus(err error) (int, error) {
