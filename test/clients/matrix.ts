@@ -298,8 +298,8 @@ export async function choices(peer: ClientPeer, target: Target): Promise<Choice[
   const may = (ability: Ability): boolean => peer.abilities.has(ability);
   const both = (kind: 'kex' | 'hostKeys' | 'ciphers' | 'macs', ability: Ability): string[] =>
     may(ability) ? known[kind].filter((name) => target.algorithms[kind].includes(name)) : [];
-  // A method for pseudo names is none (RFC 8308), and host certificates are another matter.
-  const kex = both('kex', 'choose-key-exchange').filter((name) => !/^(ext-info|kex-strict)-/.test(name));
+  // Some names are signs and no methods (RFC 8308, section 2.1), and host certificates are another matter.
+  const kex = both('kex', 'choose-key-exchange').filter((name) => !/^(ext-info-|kex-strict-|kexguess)/.test(name));
   const hostKeys = both('hostKeys', 'choose-host-key').filter((name) => !/-cert-v01@|^(webauthn-)?sk-/.test(name));
   const ciphers = both('ciphers', 'choose-cipher');
   const macs = both('macs', 'choose-cipher');

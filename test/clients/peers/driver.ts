@@ -23,15 +23,18 @@ import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import type { Ability, Algorithms, ClientPeer, Connection, Forward, Place, Session } from './peer.ts';
 import { type Invocation, runProgram, startProgram } from './program.ts';
+import { clientProposal } from './proposal.ts';
 
 export interface DriverOptions {
   readonly name: string;
   readonly abilities: readonly Ability[];
+  /** Its lists name more than it can do: what it proposes is what counts. */
+  readonly knowsWhatItProposes?: boolean;
   /** Sets the driver up. @returns how to start it, or what it lacks */
   readonly prepare: () => Promise<readonly [program: string, ...parameters: string[]] | string>;
 }
 
-export function driverClient({ name, abilities, prepare }: DriverOptions): ClientPeer {
+export function driverClient({ name, abilities, knowsWhatItProposes, prepare }: DriverOptions): ClientPeer {
   let prepared: ReturnType<DriverOptions['prepare']> | undefined;
   let [program, ...parameters]: readonly string[] = [];
   const invoke = (...words: readonly string[]): Invocation => ({
@@ -54,12 +57,17 @@ export function driverClient({ name, abilities, prepare }: DriverOptions): Clien
       const { code, stdout, stderr } = await runProgram(invoke('task=algorithms'));
       if (code !== 0) throw new Error(`${name} does not say what it knows: ${stderr}`);
       const lines = stdout.trim().split('\n');
-      return Object.fromEntries(
+      const algorithms = Object.fromEntries(
         lines.map((line) => {
           const [kind = '', names = ''] = line.split('=');
           return [kind, names.split(',')];
         }),
       ) as unknown as Algorithms;
+      if (knowsWhatItProposes !== true) return algorithms;
+      const proposal = await clientProposal((port) =>
+        runProgram(invoke('task=run', 'host=127.0.0.1', `port=${port}`, 'user=peer', 'password=none')),
+      );
+      return { ...algorithms, ...proposal };
     },
     run: (connection, session, streams) =>
       runProgram(task('run', connection, ...sessionWords(session)), streams),
