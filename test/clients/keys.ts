@@ -21,7 +21,9 @@ const comment = 'peer@example.com';
 
 export function makeKeyFile(folder: string, name: string, type: KeyType): KeyFile {
   const file = join(folder, name);
-  execFileSync('ssh-keygen', ['-q', '-N', '', '-C', comment, '-f', file, ...kinds[type]], { stdio: 'ignore' });
+  execFileSync('ssh-keygen', ['-q', '-N', '', '-C', comment, '-f', file, ...kinds[type]], {
+    stdio: 'ignore',
+  });
   const [kind = '', blob = ''] = readFileSync(`${file}.pub`, 'utf8').split(' ');
   return { file, publicLine: `${kind} ${blob}` };
 }
@@ -34,7 +36,18 @@ export function makeKeyFiles(folder: string, name: string): Readonly<Record<KeyT
 
 /** A user certificate for `key`, good for an hour for `user`. @returns its file */
 export function certify(authority: KeyFile, key: KeyFile, user: string): string {
-  const parameters = ['-q', '-s', authority.file, '-I', 'peer', '-n', user, '-V', '-5m:+1h', `${key.file}.pub`];
+  const parameters = [
+    '-q',
+    '-s',
+    authority.file,
+    '-I',
+    'peer',
+    '-n',
+    user,
+    '-V',
+    '-5m:+1h',
+    `${key.file}.pub`,
+  ];
   execFileSync('ssh-keygen', parameters, { stdio: 'ignore' });
   return `${key.file}-cert.pub`;
 }

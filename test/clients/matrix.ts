@@ -16,13 +16,24 @@ import { freePort } from '../../packages/ssh/src/testing/sshd.ts';
 import { Background } from '../harness/background.ts';
 import { eventually, execute } from '../harness/ssh.ts';
 import { type KeyType, keyTypes } from './keys.ts';
-import type { Ability, Choice, ClientPeer, Forward, LoginStep, Place, Result, Running } from './peers/peer.ts';
+import type {
+  Ability,
+  Choice,
+  ClientPeer,
+  Forward,
+  LoginStep,
+  Place,
+  Result,
+  Running,
+} from './peers/peer.ts';
 import { type Target, connectionTo } from './target.ts';
 
 export interface Case {
   /** What is shown to hold. */
   readonly name: string;
   readonly needs: readonly Ability[];
+  /** Cases of one kind differ in no more than the type of a key. */
+  readonly kind?: 'key' | 'certificate';
   /** Public key algorithms of which both must know one. */
   readonly publicKeys?: readonly string[];
   readonly run: (peer: ClientPeer, target: Target) => Promise<void>;
@@ -60,7 +71,9 @@ const cases: readonly Case[] = [
     name: 'is refused with a wrong password',
     needs: ['password'],
     run: async (peer, target) => {
-      const connection = connectionTo(target, 'wrong', { login: [{ method: 'password', password: 'wrong' }] });
+      const connection = connectionTo(target, 'wrong', {
+        login: [{ method: 'password', password: 'wrong' }],
+      });
       const result = await peer.run(connection, { command: 'echo in' });
       // No exit status is asked for: Dropbear's is 0 when the server has hung up.
       assert.equal(result.stdout, '', said(result));
@@ -108,7 +121,11 @@ const cases: readonly Case[] = [
     name: 'runs a shell',
     needs: [],
     run: async (peer, target) => {
-      const result = await peer.run(connectionTo(target, 'shell'), {}, { stdin: 'echo $((6 * 7))\nexit 3\n' });
+      const result = await peer.run(
+        connectionTo(target, 'shell'),
+        {},
+        { stdin: 'echo $((6 * 7))\nexit 3\n' },
+      );
       assert.equal(result.code, 3, said(result));
       assert.match(result.stdout, /^42$/m);
     },
@@ -203,7 +220,7 @@ const cases: readonly Case[] = [
     },
   },
   {
-    name: 'reaches a Unix socket from the server\'s side',
+    name: "reaches a Unix socket from the server's side",
     needs: ['connect-socket'],
     run: async (peer, target) => {
       const service = await greet({ path: join(target.home, `s-${randomBytes(4).toString('hex')}`) });
@@ -299,8 +316,12 @@ export async function choices(peer: ClientPeer, target: Target): Promise<Choice[
   const both = (kind: 'kex' | 'hostKeys' | 'ciphers' | 'macs', ability: Ability): string[] =>
     may(ability) ? known[kind].filter((name) => target.algorithms[kind].includes(name)) : [];
   // Some names are signs and no methods (RFC 8308, section 2.1), and host certificates are another matter.
-  const kex = both('kex', 'choose-key-exchange').filter((name) => !/^(ext-info-|kex-strict-|kexguess)/.test(name));
-  const hostKeys = both('hostKeys', 'choose-host-key').filter((name) => !/-cert-v01@|^(webauthn-)?sk-/.test(name));
+  const kex = both('kex', 'choose-key-exchange').filter(
+    (name) => !/^(ext-info-|kex-strict-|kexguess)/.test(name),
+  );
+  const hostKeys = both('hostKeys', 'choose-host-key').filter(
+    (name) => !/-cert-v01@|^(webauthn-)?sk-/.test(name),
+  );
   const ciphers = both('ciphers', 'choose-cipher');
   const macs = both('macs', 'choose-cipher');
   const [withMac, alone] = [ciphers.filter(needsMac), ciphers.filter((name) => !needsMac(name))];
@@ -334,7 +355,11 @@ export async function moveBytes(
   direction: 'up' | 'down',
   { bytes, rekeyBytes }: { bytes: number; rekeyBytes?: number },
 ): Promise<void> {
-  const connection = connectionTo(target, `rekey ${direction}`, rekeyBytes === undefined ? {} : { rekeyBytes });
+  const connection = connectionTo(
+    target,
+    `rekey ${direction}`,
+    rekeyBytes === undefined ? {} : { rekeyBytes },
+  );
   const source = randomFile(direction === 'up' ? connection.folder : target.home, bytes);
   const expected = await digest(source);
   if (direction === 'up') {
@@ -365,6 +390,7 @@ function keyLogin(type: KeyType, signature: string): Case {
     ...login(`a key that signs with ${signature}`, [], ({ identities }) => [
       { method: 'publickey', key: identities.userKeys[type], ...(type === 'ssh-rsa' ? { signature } : {}) },
     ]),
+    kind: 'key',
     publicKeys: [signature],
   };
 }
@@ -375,6 +401,7 @@ function certificateLogin(type: KeyType): Case {
       const key = identities.certified[type];
       return [{ method: 'publickey', key, certificate: `${key.file}-cert.pub` }];
     }),
+    kind: 'certificate',
     publicKeys: signaturesOf(type).map((signature) => `${signature}-cert-v01@openssh.com`),
   };
 }
@@ -394,7 +421,9 @@ function forwardCase(
     name,
     needs,
     run: async (peer, target) => {
-      const socket = (): { path: string } => ({ path: join(target.home, `f-${randomBytes(4).toString('hex')}`) });
+      const socket = (): { path: string } => ({
+        path: join(target.home, `f-${randomBytes(4).toString('hex')}`),
+      });
       const service = await greet(into === 'port' ? { host: '127.0.0.1' } : socket());
       const listen = from === 'port' ? { host: '127.0.0.1', port: await freePort() } : socket();
       const forward: Forward = { kind, listen, to: service.place };
@@ -402,7 +431,10 @@ function forwardCase(
       try {
         await answersAt(listen, client);
         // The listener stays for a second connection.
-        assert.equal(await hello(listen), 'welcome, hello');
+        assert.equal(await hello(listen, 'hello\n'), 'welcome, hello\n');
+        if (peer.abilities.has('half-close') && target.abilities.has('half-close')) {
+          assert.equal(await hello(listen, 'all of it'), 'welcome, all of it');
+        }
       } finally {
         await client.stop();
         await service.stop();
@@ -411,10 +443,13 @@ function forwardCase(
   };
 }
 
-/** A service that answers when its caller has said everything: it shows that half of a connection may end. */
+/** A service that answers a line at once, and other words when its caller has said everything. */
 async function greet<T extends { host: string } | { path: string }>(
   where: T,
-): Promise<{ place: T extends { host: string } ? { host: string; port: number } : T; stop: () => Promise<void> }> {
+): Promise<{
+  place: T extends { host: string } ? { host: string; port: number } : T;
+  stop: () => Promise<void>;
+}> {
   const sockets = new Set<Socket>();
   const server: Server = createServer({ allowHalfOpen: true }, (socket) => {
     sockets.add(socket);
@@ -422,12 +457,16 @@ async function greet<T extends { host: string } | { path: string }>(
     let heard = '';
     socket.on('data', (chunk: Buffer) => {
       heard += chunk.toString('latin1');
-      // One who keeps the connection open, as X11 does, is answered at once.
-      if (heard.startsWith('l')) socket.end('welcome, l');
+      // Nor does one who speaks X11 end.
+      if (heard.endsWith('\n') || heard.startsWith('l')) socket.end(`welcome, ${heard}`);
     });
-    socket.on('end', () => socket.end(`welcome, ${heard}`));
+    socket.on('end', () => {
+      if (!socket.writableEnded) socket.end(`welcome, ${heard}`);
+    });
   });
-  await new Promise<void>((resolve) => server.listen('path' in where ? where : { ...where, port: 0 }, resolve));
+  await new Promise<void>((resolve) =>
+    server.listen('path' in where ? where : { ...where, port: 0 }, resolve),
+  );
   if ('path' in where) chmodSync(where.path, 0o777);
   const place = 'path' in where ? where : { ...where, port: (server.address() as AddressInfo).port };
   return {
@@ -446,21 +485,23 @@ async function greet<T extends { host: string } | { path: string }>(
 async function answersAt(listen: Place, client: Running, prelude?: Prelude): Promise<void> {
   const ended = client.ended.then((result) => assert.fail(`the client ended: ${said(result)}`));
   const asked = eventually(
-    () => hello(listen, prelude).catch((error: NodeJS.ErrnoException) => error.code ?? error.message),
+    () =>
+      hello(listen, 'hello\n', prelude).catch((error: NodeJS.ErrnoException) => error.code ?? error.message),
     (answer) => !['ECONNREFUSED', 'ECONNRESET', 'ENOENT', ''].includes(answer),
     15_000,
   );
-  assert.equal(await Promise.race([ended, asked]), 'welcome, hello');
+  assert.equal(await Promise.race([ended, asked]), 'welcome, hello\n');
 }
 
 /** What a caller does before it says hello. */
 type Prelude = (socket: Socket) => Promise<void>;
 
-async function hello(place: Place, prelude: Prelude = async () => undefined): Promise<string> {
+async function hello(place: Place, words: string, prelude: Prelude = async () => undefined): Promise<string> {
   const socket = connectSocket({ ...place, allowHalfOpen: true });
   await new Promise<void>((resolve, reject) => socket.once('connect', resolve).once('error', reject));
   await prelude(socket);
-  socket.end('hello');
+  if (words.endsWith('\n')) socket.write(words);
+  else socket.end(words);
   return text(socket);
 }
 
@@ -508,7 +549,11 @@ function needsMac(cipher: string): boolean {
 }
 
 /** `{ [key]: names[index] }`, going round, or nothing without names. */
-function pick<K extends keyof Choice>(key: K, names: readonly string[], index: number): Partial<Record<K, string>> {
+function pick<K extends keyof Choice>(
+  key: K,
+  names: readonly string[],
+  index: number,
+): Partial<Record<K, string>> {
   const name = names[index % Math.max(names.length, 1)];
   return name === undefined ? {} : ({ [key]: name } as Record<K, string>);
 }

@@ -4,7 +4,7 @@
  */
 import assert from 'node:assert/strict';
 import { after, before, describe, it } from 'node:test';
-import { casesFor, choices, exchangeWith, moveBytes } from './matrix.ts';
+import { type Case, casesFor, choices, exchangeWith, moveBytes } from './matrix.ts';
 import { clientPeers, serverPeers } from './peers/index.ts';
 import { openSshClient } from './peers/openssh-client.ts';
 import { openSshServer } from './peers/openssh-server.ts';
@@ -14,6 +14,8 @@ import { type Target, certifyAll, makeIdentities, serverOptions } from './target
 /** So much is enough to see several exchanges of keys. */
 const bytes = 16 * 1024 * 1024;
 const rekeyBytes = 4 * 1024 * 1024;
+/** So many combinations of algorithms of each client; the clients begin at different ones. */
+const rowCount = 4;
 
 const identities = makeIdentities();
 after(() => identities.remove());
@@ -29,7 +31,8 @@ async function tryOn(server: ServerPeer, clients: readonly ClientPeer[]): Promis
   const pairs = await Promise.all(
     clients.map(async (client) => {
       const skip = await client.missing();
-      return { client, skip, cases: skip === false ? await casesFor(client, { abilities, algorithms }) : [] };
+      const all = skip === false ? await casesFor(client, { abilities, algorithms }) : [];
+      return { client, skip, cases: oneOfAKind(all, clientPeers.indexOf(client)) };
     }),
   );
   describe(`clients on ${server.name}`, () => {
@@ -55,14 +58,19 @@ async function tryOn(server: ServerPeer, clients: readonly ClientPeer[]): Promis
     after(() => Promise.all(servers.map((each) => each.stop())));
 
     for (const { client, skip, cases } of pairs) {
-      describe(client.name, { skip, concurrency: 1 }, () => {
-        for (const each of cases) it(each.name, () => each.run(client, target));
+      describe(client.name, { skip }, () => {
+        describe('does', { concurrency: 2 }, () => {
+          for (const each of cases) it(each.name, () => each.run(client, target));
+        });
 
-        it('agrees on each algorithm that both know', async (context) => {
+        it('agrees on algorithms that both know', async (context) => {
           const rows = await choices(client, target);
-          context.diagnostic(`${rows.length} connections`);
+          context.diagnostic(`${rowCount} of ${rows.length} combinations`);
           assert.ok(rows.length > 0);
-          for (const row of rows) await exchangeWith(client, target, row);
+          const start = clientPeers.indexOf(client) * rowCount;
+          for (let index = 0; index < Math.min(rowCount, rows.length); index += 1) {
+            await exchangeWith(client, target, rows[(start + index) % rows.length] ?? {});
+          }
         });
 
         for (const direction of ['up', 'down'] as const) {
@@ -91,6 +99,15 @@ async function move(
   await moveBytes(client, { ...target, port: server.port }, direction, options);
   const count: number = exchangesIn(server.log()) - before;
   assert.ok(count > 3, `${count} exchanges of keys`);
+}
+
+/** Of cases of a kind only one, another for each `turn`. */
+function oneOfAKind(cases: readonly Case[], turn: number): Case[] {
+  const kinds = Map.groupBy(cases, ({ kind }) => kind);
+  return cases.filter((each) => {
+    const alike = kinds.get(each.kind) ?? [];
+    return each.kind === undefined || alike.indexOf(each) === turn % alike.length;
+  });
 }
 
 /** sshd says so each time that it has read the client's proposal. */

@@ -35,9 +35,13 @@ export function makeAccount({ password, authorizedKeys }: ServerOptions): Accoun
   };
   mkdirSync(join(home, '.ssh'), { recursive: true, mode: 0o700 });
   writeFileSync(join(home, '.ssh', 'authorized_keys'), authorizedKeys.map((line) => `${line}\n`).join(''));
-  for (const path of [home, join(home, '.ssh'), join(home, '.ssh', 'authorized_keys')]) chownSync(path, id, id);
+  for (const path of [home, join(home, '.ssh'), join(home, '.ssh', 'authorized_keys')])
+    chownSync(path, id, id);
   execFileSync('chmod', ['755', folder]);
-  const hash = execFileSync('openssl', ['passwd', '-6', '-stdin'], { input: password, encoding: 'utf8' }).trim();
+  const hash = execFileSync('openssl', ['passwd', '-6', '-stdin'], {
+    input: password,
+    encoding: 'utf8',
+  }).trim();
   return {
     user,
     home,

@@ -21,7 +21,16 @@ import { existsSync, globSync, mkdtempSync, readFileSync, renameSync, rmSync } f
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import type { Ability, Algorithms, ClientPeer, Connection, Forward, Place, Session } from './peer.ts';
+import type {
+  Ability,
+  Algorithms,
+  ClientPeer,
+  Connection,
+  Forward,
+  LoginStep,
+  Place,
+  Session,
+} from './peer.ts';
 import { type Invocation, runProgram, startProgram } from './program.ts';
 import { clientProposal } from './proposal.ts';
 
@@ -148,17 +157,18 @@ function connectionWords(connection: Connection): string[] {
   };
   return [
     ...[`host=${host}`, `port=${port}`, `user=${user}`, ...hostKeys.map((line) => `hostKey=${line}`)],
-    ...login.flatMap((step) => {
-      if (step.method === 'password') return [`password=${step.password}`];
-      if (step.method === 'keyboard-interactive') return [`answer=${step.answer}`];
-      return [
-        `key=${step.key.file}`,
-        ...(step.certificate === undefined ? [] : [`certificate=${step.certificate}`]),
-        ...(step.signature === undefined ? [] : [`signature=${step.signature}`]),
-      ];
-    }),
+    ...login.flatMap(stepWords),
     ...Object.entries(optional).flatMap(([name, value]) => (value === undefined ? [] : [`${name}=${value}`])),
   ];
+}
+
+function stepWords(step: LoginStep): string[] {
+  if (step.method === 'password') return [`password=${step.password}`];
+  if (step.method === 'keyboard-interactive') return [`answer=${step.answer}`];
+  const words = [`key=${step.key.file}`];
+  if (step.certificate !== undefined) words.push(`certificate=${step.certificate}`);
+  if (step.signature !== undefined) words.push(`signature=${step.signature}`);
+  return words;
 }
 
 function sessionWords({ command, subsystem, pty, environment = {} }: Session): string[] {

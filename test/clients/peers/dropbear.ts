@@ -13,13 +13,15 @@ import { type Invocation, runProgram, startProgram } from './program.ts';
 import { clientProposal, serverProposal } from './proposal.ts';
 
 const server = '/usr/sbin/dropbear';
-const missing: string | false = existsSync('/usr/bin/dbclient') ? false : 'needs Dropbear (package dropbear-bin)';
+const missing: string | false = existsSync('/usr/bin/dbclient')
+  ? false
+  : 'needs Dropbear (package dropbear-bin)';
 
 export const dropbearClient: ClientPeer = {
   name: 'Dropbear',
   abilities: new Set<Ability>([
     ...(['password', 'keyboard-interactive', 'sequence', 'pty', 'subsystem', 'connect'] as const),
-    ...(['local-forward', 'remote-forward', 'agent', 'choose-cipher'] as const),
+    ...(['local-forward', 'remote-forward', 'half-close', 'agent', 'choose-cipher'] as const),
   ]),
   missing: async () => missing,
   algorithms: async () => {
@@ -29,8 +31,7 @@ export const dropbearClient: ClientPeer = {
     return { ...proposal, publicKeys: proposal.hostKeys };
   },
   run: (connection, session, streams) => runProgram(dbclient(connection, session), streams),
-  start: (connection, session) =>
-    startProgram(dbclient(connection, session), {}, { keepsInput: true }),
+  start: (connection, session) => startProgram(dbclient(connection, session), {}, { keepsInput: true }),
   connect: (connection, to, streams) => runProgram(dbclient(connection, {}, '-B', placeWord(to)), streams),
   transfer: () => Promise.reject(new Error('Dropbear has no SFTP client')),
   forward: (connection, forwards) =>
@@ -51,8 +52,24 @@ export const dropbearClient: ClientPeer = {
 export const dropbearServer: ServerPeer = {
   name: 'Dropbear',
   abilities: new Set<Ability>([
-    ...(['password', 'sequence', 'pty', 'subsystem', 'sftp', 'parallel', 'connect', 'local-forward'] as const),
-    ...(['dynamic-forward', 'remote-forward', 'agent', 'choose-key-exchange', 'choose-host-key'] as const),
+    ...([
+      'password',
+      'sequence',
+      'pty',
+      'subsystem',
+      'sftp',
+      'parallel',
+      'connect',
+      'local-forward',
+    ] as const),
+    ...([
+      'dynamic-forward',
+      'remote-forward',
+      'half-close',
+      'agent',
+      'choose-key-exchange',
+      'choose-host-key',
+    ] as const),
     'choose-cipher',
   ]),
   missing: async () => missingAccount || missing,

@@ -8,7 +8,15 @@ export const golangClient = driverClient({
   abilities: [
     ...(['password', 'keyboard-interactive', 'sequence', 'certificate', 'environment', 'pty'] as const),
     ...(['subsystem', 'sftp', 'parallel', 'connect', 'connect-socket', 'local-forward'] as const),
-    ...(['local-socket-forward', 'remote-forward', 'remote-socket-forward', 'agent', 'rekey-up', 'rekey-down'] as const),
+    ...([
+      'local-socket-forward',
+      'remote-forward',
+      'remote-socket-forward',
+      'half-close',
+      'agent',
+      'rekey-up',
+      'rekey-down',
+    ] as const),
     ...(['choose-key-exchange', 'choose-host-key', 'choose-cipher'] as const),
   ],
   prepare: async () => {

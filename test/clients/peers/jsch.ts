@@ -32,6 +32,14 @@ export const jschClient = driverClient({
     if (typeof result === 'string') return result;
     const classPath = `${join(result.folder, `jsch-${version}.jar`)}:${result.folder}`;
     // It lives for a moment: no time goes into making it fast.
-    return ['java', '-XX:TieredStopAtLevel=1', '-XX:+UseSerialGC', '-Xshare:auto', '-cp', classPath, 'Driver'];
+    return [
+      'java',
+      '-XX:TieredStopAtLevel=1',
+      '-XX:+UseSerialGC',
+      '-Xshare:auto',
+      '-cp',
+      classPath,
+      'Driver',
+    ];
   },
 });

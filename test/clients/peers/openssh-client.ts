@@ -9,7 +9,16 @@ import { type Invocation, printed, runProgram, startProgram } from './program.ts
 const abilities: ReadonlySet<Ability> = new Set<Ability>([
   ...(['password', 'keyboard-interactive', 'sequence', 'certificate', 'environment', 'pty'] as const),
   ...(['subsystem', 'sftp', 'parallel', 'connect', 'local-forward', 'local-socket-forward'] as const),
-  ...(['dynamic-forward', 'remote-forward', 'remote-socket-forward', 'agent', 'x11', 'rekey-up', 'rekey-down'] as const),
+  ...([
+    'dynamic-forward',
+    'remote-forward',
+    'remote-socket-forward',
+    'half-close',
+    'agent',
+    'x11',
+    'rekey-up',
+    'rekey-down',
+  ] as const),
   ...(['choose-key-exchange', 'choose-host-key', 'choose-cipher'] as const),
 ]);
 
@@ -54,8 +63,7 @@ function client(name: string, find: () => Promise<string | Programs>): ClientPee
     },
     algorithms: () => algorithmsOf(programs.ssh),
     run: (connection, session, streams) => runProgram(sessionOf(connection, session), streams),
-    start: (connection, session) =>
-      startProgram(sessionOf(connection, session), {}, { keepsInput: true }),
+    start: (connection, session) => startProgram(sessionOf(connection, session), {}, { keepsInput: true }),
     connect: (connection, to, streams) =>
       runProgram(ssh(connection, '-W', placeWord(to), connection.host), streams),
     transfer: (connection, transfers) => {
@@ -79,7 +87,8 @@ function client(name: string, find: () => Promise<string | Programs>): ClientPee
       const isOver = master.ended.then((): Result | undefined => undefined);
       try {
         await eventually(
-          () => Promise.race([isOver, runProgram(ssh(connection, ...control, '-O', 'check', connection.host))]),
+          () =>
+            Promise.race([isOver, runProgram(ssh(connection, ...control, '-O', 'check', connection.host))]),
           (check) => check === undefined || check.code === 0,
         );
         return await Promise.all(
@@ -134,7 +143,9 @@ function settings(connection: Connection, ...more: string[]): string[] {
     'ExitOnForwardFailure=yes',
     `PreferredAuthentications=${[...new Set(login.map(({ method }) => method))].join(',')}`,
     ...(keys.length === 0 ? ['PubkeyAuthentication=no'] : keys.map(({ key }) => `IdentityFile=${key.file}`)),
-    ...keys.flatMap(({ certificate }) => (certificate === undefined ? [] : [`CertificateFile=${certificate}`])),
+    ...keys.flatMap(({ certificate }) =>
+      certificate === undefined ? [] : [`CertificateFile=${certificate}`],
+    ),
     ...(signatures.length === 0 ? [] : [`PubkeyAcceptedAlgorithms=${signatures.join(',')}`]),
     ...(algorithms.kex === undefined ? [] : [`KexAlgorithms=${algorithms.kex}`]),
     ...(algorithms.hostKey === undefined ? [] : [`HostKeyAlgorithms=${algorithms.hostKey}`]),

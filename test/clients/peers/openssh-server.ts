@@ -15,7 +15,16 @@ const abilities: ReadonlySet<Ability> = new Set<Ability>([
   ...(['password', 'keyboard-interactive', 'sequence', 'certificate', 'environment', 'pty'] as const),
   ...(['subsystem', 'sftp', 'parallel', 'connect', 'connect-socket', 'local-forward'] as const),
   ...(['local-socket-forward', 'dynamic-forward', 'remote-forward', 'remote-socket-forward'] as const),
-  ...(['agent', 'x11', 'rekey-up', 'rekey-down', 'choose-key-exchange', 'choose-host-key', 'choose-cipher'] as const),
+  ...([
+    'half-close',
+    'agent',
+    'x11',
+    'rekey-up',
+    'rekey-down',
+    'choose-key-exchange',
+    'choose-host-key',
+    'choose-cipher',
+  ] as const),
 ]);
 
 /** The server of this machine. */
@@ -137,7 +146,8 @@ function algorithmsOf(...command: readonly [string, ...string[]]): Algorithms {
   const parameters = [...words, '-T', '-f', '/dev/null', '-h', hostKey];
   const { stdout } = spawnSync(starter, parameters, { encoding: 'utf8' });
   rmSync(folder, { recursive: true });
-  const list = (name: string): string[] => new RegExp(`^${name} (.*)$`, 'm').exec(stdout)?.[1]?.split(',') ?? [];
+  const list = (name: string): string[] =>
+    new RegExp(`^${name} (.*)$`, 'm').exec(stdout)?.[1]?.split(',') ?? [];
   return {
     kex: list('kexalgorithms'),
     hostKeys: list('hostkeyalgorithms'),

@@ -29,6 +29,8 @@ export type Ability =
   /** Listeners on the server's side (like `ssh -R`). */
   | 'remote-forward'
   | 'remote-socket-forward'
+  /** Carries on with a forwarded connection of which one side has ended. */
+  | 'half-close'
   | 'agent'
   | 'x11'
   /** Exchanges keys anew by itself after a number of bytes sent (up, for a client), or received. */
@@ -130,7 +132,7 @@ export interface Forward {
 }
 
 /** One file each way: `put` from here to there, `get` from there to here. */
-export interface Transfer {
+interface Transfer {
   readonly kind: 'put' | 'get';
   readonly local: string;
   readonly remote: string;

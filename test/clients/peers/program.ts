@@ -37,7 +37,9 @@ export function startProgram(
   };
   const child = spawn(invocation.program, invocation.parameters, {
     env: {
-      ...Object.fromEntries(inherited.flatMap((name) => (process.env[name] ? [[name, process.env[name]]] : []))),
+      ...Object.fromEntries(
+        inherited.flatMap((name) => (process.env[name] ? [[name, process.env[name]]] : [])),
+      ),
       ...invocation.environment,
     },
     // A session of its own: no terminal to ask for a password on.

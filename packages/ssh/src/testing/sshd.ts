@@ -54,7 +54,8 @@ export async function startSshd(
     writeFileSync(configFile, `${lines.join('\n')}\n`);
     // Since 9.8 sshd shuts out addresses that connect often without logging in.
     const withoutPenalties = ['-o', 'PerSourcePenalties=no'];
-    const knowsPenalties = spawnSync(starter, [...words, '-t', '-f', configFile, ...withoutPenalties]).status === 0;
+    const knowsPenalties =
+      spawnSync(starter, [...words, '-t', '-f', configFile, ...withoutPenalties]).status === 0;
     const extra = knowsPenalties ? withoutPenalties : [];
     const child = spawn(starter, [...words, '-D', '-e', '-f', configFile, ...extra], {
       stdio: ['ignore', 'ignore', 'pipe'],

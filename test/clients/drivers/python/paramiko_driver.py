@@ -49,9 +49,14 @@ def connect(request):
 
 
 def pump(read, write, end):
-    while chunk := read(32768):
-        write(chunk)
-    end()
+    try:
+        while chunk := read(32768):
+            write(chunk)
+        end()
+    except Exception as error:
+        # What has got lost must not look like an end.
+        print(f"{type(error).__name__}: {error}", file=sys.stderr)
+        os._exit(255)
 
 
 def write_out(descriptor):
