@@ -25,15 +25,23 @@ export interface Sshd {
   readonly stop: () => Promise<void>;
 }
 
-/**
- * `hostKey` is the content of a private key file; `settings` are further lines of sshd_config. `shadow` is what sshd
- * sees as /etc/shadow, in a mount namespace of its own, so that a test can have passwords; only root can make that.
- */
+export interface SshdOptions {
+  /**
+   * What sshd sees as /etc/shadow, in a mount namespace of its own, so that a test can have passwords; only root can
+   * make that.
+   */
+  readonly shadow?: string;
+  /** What starts sshd, where that needs more words than its path; they must become it, as `nsenter` does. */
+  readonly command?: readonly [string, ...string[]];
+}
+
+/** `hostKey` is the content of a private key file; `settings` are further lines of sshd_config. */
 export async function startSshd(
   hostKey: string,
   settings: readonly string[] = [],
-  { shadow }: { readonly shadow?: string } = {},
+  { shadow, command = [program] }: SshdOptions = {},
 ): Promise<Sshd> {
+  const [starter, ...words] = command;
   const folder = mkdtempSync(join(tmpdir(), 'sshd-test-'));
   const keyFile = join(folder, 'host_key');
   writeFileSync(keyFile, hostKey, { mode: 0o600 });
@@ -47,23 +55,25 @@ export async function startSshd(
       `ListenAddress 127.0.0.1:${port}`,
       `HostKey ${keyFile}`,
       'PidFile none',
+      // The first value of a setting is the one that counts.
+      ...settings,
       'MaxStartups 1000',
       'LogLevel VERBOSE',
-      ...settings,
     ];
     writeFileSync(configFile, `${lines.join('\n')}\n`);
     // Since 9.8 sshd shuts out addresses that connect often without logging in.
     const withoutPenalties = ['-o', 'PerSourcePenalties=no'];
-    const knowsPenalties = spawnSync(program, ['-t', '-f', configFile, ...withoutPenalties]).status === 0;
+    const knowsPenalties =
+      spawnSync(starter, [...words, '-t', '-f', configFile, ...withoutPenalties]).status === 0;
     const extra = knowsPenalties ? withoutPenalties : [];
-    const command = [program, '-D', '-e', '-f', configFile, ...extra];
+    const whole = [...command, '-D', '-e', '-f', configFile, ...extra];
     if (shadow !== undefined) {
       const shadowFile = join(folder, 'shadow');
       writeFileSync(shadowFile, shadow, { mode: 0o600 });
       const mounted = 'mount --bind "$0" /etc/shadow && exec "$@"';
-      command.unshift('unshare', '--mount', 'sh', '-c', mounted, shadowFile);
+      whole.unshift('unshare', '--mount', 'sh', '-c', mounted, shadowFile);
     }
-    const [file = program, ...parameters] = command;
+    const [file = program, ...parameters] = whole;
     const child = spawn(file, parameters, { stdio: ['ignore', 'ignore', 'pipe'] });
     const sshd = watch(child, port, folder);
     const isListening = sshd.logged(/Server listening/g, 1).then(() => true);
@@ -116,7 +126,8 @@ function watch(child: ChildProcess, port: number, folder: string): Sshd {
   };
 }
 
-async function freePort(): Promise<number> {
+/** A port of the loopback address that nobody has just now. */
+export async function freePort(): Promise<number> {
   const server = createServer();
   await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
   const { port } = server.address() as AddressInfo;
