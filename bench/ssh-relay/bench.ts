@@ -4,6 +4,7 @@
  */
 import type { Figure } from '../main.ts';
 import { progress } from '../statistics.ts';
+import { berth } from './relays/berth.ts';
 import { direct } from './relays/direct.ts';
 import { go } from './relays/go.ts';
 import { jump } from './relays/jump.ts';
@@ -20,7 +21,7 @@ import { throughput } from './sections/throughput.ts';
 import { Stage } from './stage.ts';
 
 /** `direct` comes first: it is what the others are held against. */
-const relays: Relay[] = [direct, pipe, jump, go];
+const relays: Relay[] = [direct, pipe, jump, go, berth];
 
 const sections: Record<string, { needsGo: boolean; run(stage: Stage): Promise<Figure[]> }> = {
   throughput: { needsGo: false, run: throughput },
