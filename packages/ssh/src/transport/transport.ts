@@ -328,6 +328,10 @@ export class Transport implements PacketTransport {
   // ---- the handler
 
   handle(handler: PacketHandler): void {
+    if (this.#isOver) {
+      setImmediate(() => handler.closed(this.#error));
+      return;
+    }
     this.#handler = handler;
     if (this.#held.length > 0) setImmediate(() => this.#giveHeld());
     else this.#readOn();
@@ -405,13 +409,13 @@ export class Transport implements PacketTransport {
     if (this.#isOver) return;
     this.#isOver = true;
     clearTimeout(this.#handshakeTimer);
-    let reason = this.#error;
-    if (reason === undefined && error !== undefined) {
-      reason = new TransportError('lost', `The connection broke: ${error.message}.`);
+    if (this.#error === undefined && error !== undefined) {
+      this.#error = new TransportError('lost', `The connection broke: ${error.message}.`);
     }
-    if (reason === undefined && this.#sessionId === undefined) {
-      reason = new TransportError('lost', 'The peer closed the connection before keys were exchanged.');
+    if (this.#error === undefined && !this.#isEstablished) {
+      this.#error = new TransportError('lost', 'The peer closed the connection before keys were exchanged.');
     }
+    const reason = this.#error;
     if (reason !== undefined) this.#established.reject(reason);
     this.#opener.close();
     this.#protector.close();
@@ -855,9 +859,7 @@ function asTransportError(error: unknown): TransportError {
     return new TransportError('host_key', error.message, disconnectReason.hostKeyNotVerifiable);
   }
   // A fault of our own: it must not take the process with it, nor be taken for the peer's.
-  return new TransportError(
-    'ended',
-    `Internal error: ${quoted(String(error))}.`,
-    disconnectReason.byApplication,
-  );
+  return new TransportError('internal', 'An internal error.', disconnectReason.byApplication, {
+    cause: error,
+  });
 }
