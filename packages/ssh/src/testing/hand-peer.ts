@@ -36,14 +36,17 @@ export class HandPeer {
   readonly closed: Promise<void>;
   /** Set to write what is sent in one piece later (`flush`). */
   isGathering = false;
+  /** The last one that was sent. */
+  ownKexInit: Buffer = Buffer.alloc(0);
   readonly #input = new InputBuffer();
   readonly #gathered: Buffer[] = [];
   #wake: () => void = () => {};
   #isClosed = false;
+  #sendsUnderKeys = false;
+  #receivesUnderKeys = false;
   #protector: Protector = nodeProtection.createProtector(clear, noKeys);
   #opener: Opener = nodeProtection.createOpener(clear, noKeys);
   #remoteLine = '';
-  #ownKexInit: Buffer = Buffer.alloc(0);
   #remoteKexInit: Buffer = Buffer.alloc(0);
   #handshake: ClientHandshake | undefined;
   #outcome: Outcome | undefined;
@@ -111,6 +114,7 @@ export class HandPeer {
       const { algorithm, keys } = this.#directionKeys(this.role === 'client' ? 'server' : 'client');
       const sequenceNumber = this.isStrict ? 0 : this.#opener.sequenceNumber;
       this.#opener = nodeProtection.createOpener(algorithm, keys, { sequenceNumber });
+      this.#receivesUnderKeys = true;
     }
     return payload;
   }
@@ -149,18 +153,30 @@ export class HandPeer {
     const proposal = { ...proposalOf(algorithms, this.role, isFirst), ...change };
     const { strict } = marks[this.role];
     const keyExchange = proposal.keyExchange.filter((name) => this.isStrict || name !== strict);
-    this.#ownKexInit = formatKexInit({ ...proposal, keyExchange }, { firstKexPacketFollows: follows });
-    this.send(this.#ownKexInit);
+    this.ownKexInit = formatKexInit({ ...proposal, keyExchange }, { firstKexPacketFollows: follows });
+    this.send(this.ownKexInit);
   }
 
-  async receiveKexInit(): Promise<void> {
-    this.#remoteKexInit = (await this.receiveNumber(message.kexInit)) ?? Buffer.alloc(0);
+  /** Returns false when the other side closed instead. */
+  async receiveKexInit(): Promise<boolean> {
+    const payload = await this.receiveNumber(message.kexInit);
+    if (payload !== undefined) this.#remoteKexInit = payload;
+    return payload !== undefined;
   }
 
   /** A client's part between KEXINIT and the server's reply. */
   sendShare(): void {
+    this.send(this.shareMessage());
+  }
+
+  shareMessage(): Buffer {
     this.#handshake = new ClientHandshake(this.#beginning());
-    this.send(this.#handshake.message);
+    return this.#handshake.message;
+  }
+
+  /** Whether what it sends and what it gets is under keys. */
+  get hasKeys(): boolean {
+    return this.#sendsUnderKeys && this.#receivesUnderKeys;
   }
 
   /** A client's. */
@@ -184,6 +200,7 @@ export class HandPeer {
     const { algorithm, keys } = this.#directionKeys(this.role);
     const sequenceNumber = this.isStrict ? 0 : this.#protector.sequenceNumber;
     this.#protector = nodeProtection.createProtector(algorithm, keys, { sequenceNumber });
+    this.#sendsUnderKeys = true;
   }
 
   /** Opens all that follows with the new keys. */
@@ -225,7 +242,7 @@ export class HandPeer {
   }
 
   #beginning(): Beginning {
-    const [own, remote] = [this.#ownKexInit, this.#remoteKexInit];
+    const [own, remote] = [this.ownKexInit, this.#remoteKexInit];
     const [clientKexInit, serverKexInit] = this.role === 'client' ? [own, remote] : [remote, own];
     const negotiated = negotiate(parseKexInit(clientKexInit).proposal, parseKexInit(serverKexInit).proposal);
     if ('missing' in negotiated) throw new Error(`nothing in common: ${negotiated.missing}`);
