@@ -141,3 +141,25 @@ export type {
 } from './authentication/credentials.ts';
 export { AuthenticationError, type Trial } from './authentication/authentication-error.ts';
 export { type AuthenticateOptions, authenticate } from './authentication/client.ts';
+export { Connection, type ConnectionHandlers, type ConnectionOptions } from './connection/connection.ts';
+export type { Channel } from './connection/channel.ts';
+export {
+  ChannelError,
+  type ChannelErrorCode,
+  ChannelOpenError,
+  openFailureReason,
+} from './connection/channel-error.ts';
+export { type Forward, type Place, type SocketPlace, type TcpPlace, join } from './connection/forwarding.ts';
+export type {
+  ExitSignal,
+  PseudoTerminal,
+  Session,
+  SessionHandler,
+  TerminalSize,
+  X11Request,
+} from './connection/session.ts';
+export type { ClientSession, Exit, SessionOptions } from './connection/session-client.ts';
+export type { TerminalMode, TerminalModes } from './connection/terminal-modes.ts';
+export type { WindowOptions } from './connection/window.ts';
+export { type ConnectOptions, connect } from './client.ts';
+export { type AcceptOptions, type AcceptedConnection, acceptConnection } from './server.ts';
