@@ -701,17 +701,6 @@ for (const [name, ...writes] of violations) {
   });
 }
 
-test('many small packets that nobody reads cost not much more than their bytes', async () => {
-  const { client, channels } = await raw(windows(1024 * 1024));
-  const small = new Writer().byte(94).uint32(0).string('x').toBuffer();
-  globalThis.gc?.();
-  const before = process.memoryUsage();
-  for (let count = 0; count < 100_000; count += 1) client.send(small);
-  await once(channels[0] as Channel, 'data').then(() => {});
-  const after = process.memoryUsage();
-  assert.ok(after.rss - before.rss < 200 * 1024 * 1024);
-});
-
 test('whatever a peer sends, only errors of the protocol come of it, and no channel is left', async () => {
   const number = fc.constantFrom(0, 1, 2, 0xffffffff);
   const short = fc.uint8Array({ maxLength: 40 });
@@ -764,7 +753,7 @@ test('whatever a peer sends, only errors of the protocol come of it, and no chan
       async (payloads, role) => {
         const ends = start({
           server: {
-            session: (session) => ({ exec: () => void session.channel.resume() === undefined }),
+            session: (session) => ({ exec: () => session.channel.resume().readable }),
             forward: (_forward, channel) => void channel.resume(),
           },
           client: { forward: (_forward, channel) => void channel.resume() },
