@@ -285,6 +285,14 @@ test('does not open channels that the other side is to open', async () => {
   await assert.rejects(serverEnd.open(direct), unknownType);
   await assert.rejects(serverEnd.session(), unknownType);
   await assert.rejects(clientEnd.open({ type: 'auth-agent@openssh.com' }), unknownType);
+  const { client, server } = start({});
+  const refusals: Buffer[] = [];
+  client.handle({ packet: (payload) => void refusals.push(Buffer.from(payload)), closed: () => {} });
+  const tunnel = new Writer().byte(message.channelOpen).string('tun@openssh.com').uint32(6);
+  client.send(tunnel.uint32(1000).uint32(1000).uint32(1).uint32(0x7fffffff).toBuffer());
+  await settled();
+  assert.deepEqual(refusals[0]?.subarray(0, 9), Buffer.from([92, 0, 0, 0, 6, 0, 0, 0, 3]));
+  assert.equal(server.end, undefined);
 });
 
 test('listens where the client asks, tells the port, and stops', async () => {
@@ -386,6 +394,50 @@ test('a reader that stops holds its window, and no other channel waits for it', 
   stuck.end();
   const read = await buffer(channels[0] as Channel);
   assert.equal(read.length % 4096, 0);
+});
+
+test('writers wait for a connection that is slow, and take turns', async () => {
+  const channels: Channel[] = [];
+  const { clientEnd, client, server } = start({
+    server: { forward: (_forward, channel) => void channels.push(channel) },
+    options: windows(64 * 1024 * 1024),
+  });
+  const writers = [await clientEnd.open(direct), await clientEnd.open(direct)];
+  server.pause();
+  for (const writer of writers) writer.end(Buffer.alloc(8 * 1024 * 1024));
+  await settled();
+  assert.ok(client.largestPendingBytes < 256 * 1024, `${client.largestPendingBytes} bytes`);
+  const received = [0, 0];
+  let largestLead = 0;
+  for (const [index, channel] of channels.entries()) {
+    channel.on('data', (chunk: Buffer) => {
+      received[index] = (received[index] ?? 0) + chunk.length;
+      const [one = 0, two = 0] = received;
+      largestLead = Math.max(largestLead, Math.abs(one - two));
+    });
+  }
+  server.resume();
+  await Promise.all(channels.map((channel) => once(channel, 'end')));
+  assert.deepEqual(received, [8 * 1024 * 1024, 8 * 1024 * 1024]);
+  assert.ok(largestLead < 1024 * 1024, `one was ${largestLead} bytes before the other`);
+});
+
+test('a request that is not answered when its session closes is told so', async () => {
+  const { clientEnd } = start({
+    server: {
+      session: (session) => ({
+        shell: () => true,
+        break: () => {
+          session.exit(1);
+          session.channel.destroy();
+          return new Promise(() => {});
+        },
+      }),
+    },
+  });
+  const session = await clientEnd.session();
+  await session.shell();
+  await assert.rejects(session.break(1), (error) => error instanceof ChannelError && error.code === 'closed');
 });
 
 test('a window grows for a reader that keeps up, within the budget', async () => {
@@ -798,4 +850,18 @@ test('joined streams end each way by themselves, and break together', async () =
   const broken = await second.clientEnd.open(direct);
   other.destroy(new Error('reset'));
   await once(broken.resume(), 'close');
+
+  const late = new PassThrough();
+  const third = start({
+    server: {
+      forward: async (_forward, channel) => {
+        third.client.break();
+        await settled();
+        join(channel, late);
+      },
+    },
+  });
+  await assert.rejects(third.clientEnd.open(direct), TransportError);
+  await settled();
+  assert.equal(late.destroyed, true);
 });
