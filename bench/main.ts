@@ -1,15 +1,17 @@
 /**
- * npm run bench -- NAME [--json]: the published figures, each measured beside its floor in one run.
+ * npm run bench -- NAME [--json] [--rounds N] [--only SECTION,...]: the published figures, each measured beside its floor in one run.
  *
  * Progress goes to stderr; the figures go to stdout, as a table or as one JSON document.
  */
 import { cpus, totalmem } from 'node:os';
+import { parseArgs } from 'node:util';
 import { skipWithoutDocker } from '../test/harness/berth.ts';
 import { burst } from './burst.ts';
 import { create } from './create.ts';
 import { manyEnvironments } from './many.ts';
 import { memory } from './memory.ts';
 import { sshCiphers } from './ssh-ciphers.ts';
+import { sshRelay, sshRelaySections } from './ssh-relay/bench.ts';
 
 export interface Figure {
   name: string;
@@ -19,7 +21,15 @@ export interface Figure {
   target?: string;
 }
 
-const benches: Record<string, { what: string; needsDocker: boolean; run(): Promise<Figure[]> }> = {
+interface Bench {
+  what: string;
+  needsDocker: boolean;
+  /** What `--only` chooses from; a bench that has them takes `--rounds` too. */
+  sections?: readonly string[];
+  run(options: { rounds?: number; only?: readonly string[] }): Promise<Figure[]>;
+}
+
+const benches: Record<string, Bench> = {
   create: {
     what: 'from the request to the first login, beside docker run of the same image',
     needsDocker: true,
@@ -33,12 +43,32 @@ const benches: Record<string, { what: string; needsDocker: boolean; run(): Promi
     needsDocker: false,
     run: sshCiphers,
   },
+  'ssh-relay': {
+    what: 'what a relay of SSH costs, beside ssh -J, a TCP pipe and a relay in Go',
+    needsDocker: false,
+    sections: sshRelaySections,
+    run: sshRelay,
+  },
 };
 
-const [name = '', ...flags] = process.argv.slice(2);
+const { positionals, values } = parseArgs({
+  allowPositionals: true,
+  options: { json: { type: 'boolean' }, rounds: { type: 'string' }, only: { type: 'string' } },
+});
+const [name = ''] = positionals;
 const bench = benches[name];
-if (bench === undefined || flags.some((flag) => flag !== '--json')) {
-  const names = Object.entries(benches).map(([each, { what }]) => `  ${each.padEnd(11)} ${what}`);
+const only = values.only?.split(',');
+const rounds = values.rounds === undefined ? undefined : Number(values.rounds);
+const isUnderstood =
+  positionals.length === 1 &&
+  (bench?.sections !== undefined || (only ?? rounds) === undefined) &&
+  (only ?? []).every((section) => bench?.sections?.includes(section)) &&
+  (rounds === undefined || (Number.isSafeInteger(rounds) && rounds > 0));
+if (bench === undefined || !isUnderstood) {
+  const names = Object.entries(benches).map(([each, { what, sections }]) => {
+    const line = `  ${each.padEnd(11)} ${what}`;
+    return sections ? `${line}\n${''.padEnd(14)}[--rounds N] [--only ${sections.join(',')}]` : line;
+  });
   process.stderr.write(`usage: npm run bench -- NAME [--json]\n${names.join('\n')}\n`);
   process.exit(2);
 }
@@ -47,10 +77,10 @@ if (bench.needsDocker && skipWithoutDocker !== false) {
   process.exit(1);
 }
 
-const figures = await bench.run();
+const figures = await bench.run({ ...(rounds && { rounds }), ...(only && { only }) });
 const machine = `${cpus().length} x ${cpus()[0]?.model.trim()}, ${Math.round(totalmem() / 1024 ** 3)} GiB`;
 const date = new Date().toISOString().slice(0, 10);
-if (flags.includes('--json')) {
+if (values.json) {
   process.stdout.write(`${JSON.stringify({ bench: name, machine, date, figures }, null, 2)}\n`);
 } else {
   process.stdout.write(`${bench.what}\n${machine}, ${date}\n\n`);

@@ -1,15 +1,20 @@
 /** The Docker engine killed in the middle of each operation, away while requests come in, and back again. */
 import assert from 'node:assert/strict';
+import { randomUUID } from 'node:crypto';
 import { join } from 'node:path';
 import { after, before, describe, it } from 'node:test';
 import type { CreatedEnvironment, Environment, OwnPortMode, Readiness } from '@berth/contract';
 import { pathOf, routes } from '@berth/contract';
+import { ensureGuard, ensureNetwork } from '../../packages/server/src/runtime/docker/network.ts';
+import { addressAt, defaultPools, freeSubnets } from '../../packages/server/src/runtime/docker/subnet.ts';
 import { TestBerth, environmentImage, skipWithoutDocker } from '../harness/berth.ts';
 import { Login, eventually, execute } from '../harness/ssh.ts';
 import { Stream } from '../harness/stream.ts';
 import { TestEngine, engineIsMissing } from './engine.ts';
 import { survey } from './survey.ts';
 import type { Promised } from './survey.ts';
+
+const bridgeName = 'com.docker.network.bridge.name';
 
 /** From the moment at which the engine answers again. */
 const withinMs = 10_000;
@@ -212,19 +217,54 @@ describe('the Docker engine', { skip: skipWithoutDocker || engineIsMissing() }, 
       MacAddress: string;
     };
     const address = IPAMConfig?.IPv4Address;
+    const network = await engine.docker.getNetwork(`berth-${berth.installationId.slice(0, 8)}`).inspect();
+    const [, prefix] = network.IPAM?.Config?.[0]?.Subnet?.split('/') ?? [];
     await act(id, routes.environmentStop);
     await berth.until(id, 'stopped');
     // What such an engine leaves: a namespace of a container that it forgot, with its address, on the bridge.
     await engine.run(`ip netns add dead
 ip link add dead0 type veth peer name eth0 netns dead address ${MacAddress}
-ip link set dead0 master berth-${berth.installationId.slice(0, 8)} up
-ip -n dead addr add ${address}/16 dev eth0
+ip link set dead0 master ${network.Options?.[bridgeName]} up
+ip -n dead addr add ${address}/${prefix} dev eth0
 ip -n dead link set eth0 up`);
     await act(id, routes.environmentStart);
     await settled();
     assert.notEqual((await endpoint())?.IPAddress, address);
     await mustLogIn(id);
     await engine.run('ip link del dead0; ip netns del dead');
+  });
+
+  it('killed so that it forgot a network but for its bridge gives another bridge, away from what the host uses', async () => {
+    await eventually(
+      () => berth.call<Readiness>('GET', routes.ready),
+      ({ status }) => status === 200,
+      withinMs,
+    );
+    const installationId = randomUUID();
+    const name = `berth-${installationId.slice(0, 8)}`;
+    const subnets = async () =>
+      (await engine.docker.listNetworks()).flatMap(({ IPAM }) =>
+        (IPAM?.Config ?? []).map((each) => each.Subnet),
+      );
+    await engine.docker.createNetwork({ Name: 'in-the-way', Options: { [bridgeName]: name } });
+    const [next] = freeSubnets(defaultPools, [...(await subnets()), '172.16.0.0/13'] as string[]);
+    await engine.run(`ip link add in-use type bridge
+ip addr add ${addressAt(next ?? '', 300)}/24 dev in-use
+ip link set in-use up
+ip route add 172.16.0.0/13 dev in-use`);
+    const taken = [...(await subnets()), '172.16.0.0/13', next] as string[];
+    try {
+      await ensureGuard(engine.docker, installationId, berth.environment['BERTH_ENVIRONMENT_IMAGE'] ?? '');
+      const made = await ensureNetwork(engine.docker, installationId);
+      assert.equal(made.subnet, [...freeSubnets(defaultPools, taken)][1]);
+      const { Options } = await engine.docker.getNetwork(name).inspect();
+      assert.equal(Options?.[bridgeName], `${name}2`);
+      assert.deepEqual(await ensureNetwork(engine.docker, installationId), made);
+    } finally {
+      await engine.docker.getContainer(`${name}-guard`).remove({ force: true });
+      for (const each of [name, 'in-the-way']) await engine.docker.getNetwork(each).remove();
+      await engine.run('ip link del in-use');
+    }
   });
 
   async function inside(id: string, command: string): Promise<string> {

@@ -93,6 +93,24 @@ export {
   Transport,
 } from './transport/transport.ts';
 export { TransportError, type TransportErrorCode, disconnectReason } from './transport/transport-error.ts';
+export type * from './authentication/attempt.ts';
+export { AuthenticationError, type Trial } from './authentication/authentication-error.ts';
+export { type AuthenticateOptions, authenticate } from './authentication/client.ts';
+export type {
+  Credential,
+  KeyboardInteractiveCredential,
+  NoneCredential,
+  PasswordCredential,
+  PublicKeyCredential,
+  Signer,
+} from './authentication/credentials.ts';
+export { type Prompt, type PromptRound, isAuthenticationMessage } from './authentication/messages.ts';
+export { type OfferedKey, offeredBlob } from './authentication/offered-key.ts';
+export {
+  ServerAuthentication,
+  type ServerAuthenticationOptions,
+  type ServerAuthenticationResult,
+} from './authentication/server.ts';
 export { type DialOptions, dial } from './dial.ts';
 export {
   type ChannelOpen,
@@ -107,40 +125,6 @@ export type { RelayChannel, Side } from './relay/relay-channel.ts';
 export { WindowBudget } from './relay/window-budget.ts';
 export { ProbeError, type ProbeErrorCode } from './probe-error.ts';
 export { type ProbeOptions, type ProbeResult, probe } from './probe.ts';
-export type {
-  Accept,
-  Attempt,
-  AttemptContext,
-  Decision,
-  End,
-  KeyAttempt,
-  KeyQuery,
-  KeyboardInteractiveAttempt,
-  Method,
-  NoneAttempt,
-  PartialSuccess,
-  PassedMethod,
-  PasswordAttempt,
-  Refuse,
-  RefusedAttempt,
-} from './authentication/attempt.ts';
-export { type Prompt, type PromptRound, isAuthenticationMessage } from './authentication/messages.ts';
-export { type OfferedKey, offeredBlob } from './authentication/offered-key.ts';
-export {
-  ServerAuthentication,
-  type ServerAuthenticationOptions,
-  type ServerAuthenticationResult,
-} from './authentication/server.ts';
-export type {
-  Credential,
-  KeyboardInteractiveCredential,
-  NoneCredential,
-  PasswordCredential,
-  PublicKeyCredential,
-  Signer,
-} from './authentication/credentials.ts';
-export { AuthenticationError, type Trial } from './authentication/authentication-error.ts';
-export { type AuthenticateOptions, authenticate } from './authentication/client.ts';
 export { Connection, type ConnectionHandlers, type ConnectionOptions } from './connection/connection.ts';
 export type { Channel } from './connection/channel.ts';
 export {

@@ -40,17 +40,18 @@ export async function sendEvents(
     try {
       while (again && !stream.writableEnded && !stream.destroyed) {
         again = false;
+        // Looked for first: the last line is written together with the deletion, so what is read after it has that line.
+        const gone = !(await findEnvironment(database, id, null));
         const rows = await listEvents(database, id, { after: cursor, limit: batch });
         for (const row of rows) {
           if (stream.writableEnded) break;
           cursor = row.id;
           stream.write(`id: ${row.id}\ndata: ${JSON.stringify(presentEvent(row))}\n\n`);
         }
-        if (rows.length === batch) again = true;
         if (stream.writableLength > longestBacklogBytes) stream.destroy();
+        else if (rows.length === batch) again = true;
+        else if (gone && !stream.writableEnded) stream.end('event: gone\ndata: {}\n\n');
       }
-      if (!(await findEnvironment(database, id, null)) && !stream.writableEnded)
-        stream.end('event: gone\ndata: {}\n\n');
     } catch (error) {
       request.log.warn({ error }, 'the timeline could not be read');
       stream.destroy();

@@ -162,6 +162,6 @@ function keyboardInteractiveExchange(credential: KeyboardInteractiveCredential, 
 }
 
 /** In the same turn unless it must be waited for: a round trip and no more is what a login should cost. */
-function whenThere<T>(value: T | Promise<T>, next: (value: T) => Buffer | undefined): Step {
-  return value instanceof Promise ? value.then(next) : next(value);
+function whenThere<T>(value: T | Promise<T>, messageFor: (value: T) => Buffer | undefined): Step {
+  return value instanceof Promise ? value.then(messageFor) : messageFor(value);
 }

@@ -360,7 +360,6 @@ export class ServerAuthentication implements PacketHandler {
     }
     this.#isOver = true;
     clearTimeout(this.#grace);
-    this.#waiting.length = 0;
     this.#transport.send(formatSuccess());
     this.#transport.hold();
     if (this.#isPaused) this.#transport.resume();
@@ -459,7 +458,6 @@ export class ServerAuthentication implements PacketHandler {
     if (this.#isOver) return;
     this.#isOver = true;
     clearTimeout(this.#grace);
-    this.#waiting.length = 0;
     this.#abandon('The connection is over.');
     this.#settle.reject(error);
   }

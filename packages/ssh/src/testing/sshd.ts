@@ -16,6 +16,8 @@ export const missingSshd = existsSync(program)
 export interface Sshd {
   readonly host: string;
   readonly port: number;
+  /** Of the listener, whose children serve the connections. */
+  readonly pid: number;
   /** What sshd wrote so far. */
   readonly log: () => string;
   /** Resolves when the log holds `count` matches. */
@@ -23,15 +25,23 @@ export interface Sshd {
   readonly stop: () => Promise<void>;
 }
 
-/**
- * `hostKey` is the content of a private key file; `settings` are further lines of sshd_config. `shadow` is what sshd
- * sees as /etc/shadow, in a mount namespace of its own, so that a test can have passwords; only root can make that.
- */
+export interface SshdOptions {
+  /**
+   * What sshd sees as /etc/shadow, in a mount namespace of its own, so that a test can have passwords; only root can
+   * make that.
+   */
+  readonly shadow?: string;
+  /** What starts sshd, where that needs more words than its path; they must become it, as `nsenter` does. */
+  readonly command?: readonly [string, ...string[]];
+}
+
+/** `hostKey` is the content of a private key file; `settings` are further lines of sshd_config. */
 export async function startSshd(
   hostKey: string,
   settings: readonly string[] = [],
-  { shadow }: { readonly shadow?: string } = {},
+  { shadow, command = [program] }: SshdOptions = {},
 ): Promise<Sshd> {
+  const [starter, ...words] = command;
   const folder = mkdtempSync(join(tmpdir(), 'sshd-test-'));
   const keyFile = join(folder, 'host_key');
   writeFileSync(keyFile, hostKey, { mode: 0o600 });
@@ -45,23 +55,25 @@ export async function startSshd(
       `ListenAddress 127.0.0.1:${port}`,
       `HostKey ${keyFile}`,
       'PidFile none',
+      // The first value of a setting is the one that counts.
+      ...settings,
       'MaxStartups 1000',
       'LogLevel VERBOSE',
-      ...settings,
     ];
     writeFileSync(configFile, `${lines.join('\n')}\n`);
     // Since 9.8 sshd shuts out addresses that connect often without logging in.
     const withoutPenalties = ['-o', 'PerSourcePenalties=no'];
-    const knowsPenalties = spawnSync(program, ['-t', '-f', configFile, ...withoutPenalties]).status === 0;
+    const knowsPenalties =
+      spawnSync(starter, [...words, '-t', '-f', configFile, ...withoutPenalties]).status === 0;
     const extra = knowsPenalties ? withoutPenalties : [];
-    const command = [program, '-D', '-e', '-f', configFile, ...extra];
+    const whole = [...command, '-D', '-e', '-f', configFile, ...extra];
     if (shadow !== undefined) {
       const shadowFile = join(folder, 'shadow');
       writeFileSync(shadowFile, shadow, { mode: 0o600 });
       const mounted = 'mount --bind "$0" /etc/shadow && exec "$@"';
-      command.unshift('unshare', '--mount', 'sh', '-c', mounted, shadowFile);
+      whole.unshift('unshare', '--mount', 'sh', '-c', mounted, shadowFile);
     }
-    const [file = program, ...parameters] = command;
+    const [file = program, ...parameters] = whole;
     const child = spawn(file, parameters, { stdio: ['ignore', 'ignore', 'pipe'] });
     const sshd = watch(child, port, folder);
     const isListening = sshd.logged(/Server listening/g, 1).then(() => true);
@@ -79,9 +91,12 @@ export async function startSshd(
 function watch(child: ChildProcess, port: number, folder: string): Sshd {
   let log = '';
   const waiting = new Set<() => void>();
-  // A test that is cut off must not leave its server running.
-  const kill = (): void => void child.kill();
-  process.once('exit', kill);
+  // A test that is cut off must leave neither its server running nor its keys.
+  const cleanUp = (): void => {
+    child.kill();
+    rmSync(folder, { recursive: true, force: true });
+  };
+  process.once('exit', cleanUp);
   child.stderr?.on('data', (chunk: Buffer) => {
     log += chunk.toString();
     for (const check of waiting) check();
@@ -89,6 +104,7 @@ function watch(child: ChildProcess, port: number, folder: string): Sshd {
   return {
     host: '127.0.0.1',
     port,
+    pid: child.pid ?? 0,
     log: () => log,
     logged: (pattern, count) =>
       new Promise((resolve) => {
@@ -102,15 +118,16 @@ function watch(child: ChildProcess, port: number, folder: string): Sshd {
       }),
     stop: async () => {
       const exited = new Promise((resolve) => child.on('exit', resolve));
-      kill();
+      child.kill();
       await exited;
-      process.off('exit', kill);
+      process.off('exit', cleanUp);
       rmSync(folder, { recursive: true });
     },
   };
 }
 
-async function freePort(): Promise<number> {
+/** A port of the loopback address that nobody has just now. */
+export async function freePort(): Promise<number> {
   const server = createServer();
   await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
   const { port } = server.address() as AddressInfo;

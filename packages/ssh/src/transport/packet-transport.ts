@@ -52,7 +52,10 @@ export interface PacketTransport {
   /** Bytes that were sent and are not in the kernel yet. */
   readonly pendingBytes: number;
 
-  /** Who takes the packets from the next one on. Until there is one, packets wait and nothing more is read. */
+  /**
+   * Who takes the packets from the next one on. Until there is one, packets wait and nothing more is read. When the
+   * connection is over already, its `closed` is called in a turn of its own.
+   */
   handle(handler: PacketHandler): void;
   /** Takes the handler away: packets wait, also those behind this one in the same read, until `handle`. */
   hold(): void;

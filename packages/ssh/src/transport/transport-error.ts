@@ -35,7 +35,9 @@ export type TransportErrorCode =
   /** A limit of time, attempts or size was reached. */
   | 'limit'
   /** The own side ended it with `disconnect`. */
-  | 'ended';
+  | 'ended'
+  /** A fault of this package or of a handler; it is the error's `cause`. */
+  | 'internal';
 
 export class TransportError extends Error {
   override readonly name = 'TransportError';
@@ -43,8 +45,13 @@ export class TransportError extends Error {
   /** For SSH_MSG_DISCONNECT, when this side ends the connection for it. */
   readonly reason: number;
 
-  constructor(code: TransportErrorCode, message: string, reason: number = disconnectReason.protocolError) {
-    super(message);
+  constructor(
+    code: TransportErrorCode,
+    message: string,
+    reason: number = disconnectReason.protocolError,
+    options?: ErrorOptions,
+  ) {
+    super(message, options);
     this.code = code;
     this.reason = reason;
   }

@@ -240,6 +240,18 @@ describe('two transports', () => {
     pair.close();
   });
 
+  test('tell a handler that comes too late that it is over', async () => {
+    const pair = await transportPair();
+    await pair.server.established;
+    pair.client.disconnect(11, 'Bye.');
+    await pair.ends.server;
+    const { promise, resolve } = Promise.withResolvers<TransportError | undefined>();
+    pair.server.handle({ packet: () => {}, closed: resolve });
+    assert.equal(await promise, undefined, 'in good order');
+    pair.client.handle({ packet: () => {}, closed: (error) => assert.equal(error?.code, 'ended') });
+    pair.close();
+  });
+
   test('end when the host key is not the one expected, before anything is sent under the keys', async () => {
     const pair = await transportPair({ whyNotHostKey: () => 'Another key is known.' });
     const error = await pair.ends.client;

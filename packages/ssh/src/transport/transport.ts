@@ -76,6 +76,15 @@ const clearText = packetAlgorithm('none');
 const noKeys = { iv: Buffer.alloc(0), encryptionKey: Buffer.alloc(0), macKey: Buffer.alloc(0) };
 /** What waits for the end of a key exchange, above which a writer should wait too. */
 const highMark = 128 * 1024;
+/** Answers to the transport's own messages that a peer asks for and does not read. */
+const maximumUnreadAnswerBytes = 256 * 1024;
+/**
+ * Key exchanges that a peer may start beyond one a second and one for each 256 KiB that it sends. Each costs it
+ * nothing and us up to 3 ms (key-exchange.ts); no client in use comes near.
+ */
+const spareExchanges = 100;
+const bytesPerExchange = 256 * 1024;
+const msPerExchange = 1000;
 
 /** All connections of the process take turns with it: nothing waits while it is full. */
 const packets = new Packets();
@@ -133,6 +142,14 @@ export class Transport implements PacketTransport {
   #output: Buffer[] = [];
   #outputBytes = 0;
   #isFlushAsked = false;
+  /** Of answers to the transport's own messages, since everything was in the kernel. */
+  #unreadAnswerBytes = 0;
+  /** How many key exchanges the peer started. */
+  #peersExchanges = 0;
+  readonly #began = performance.now();
+  #extensionBytes = 0;
+  /** Under keys that are not in use any more. */
+  #receivedBytesBefore = 0;
   #receivedBytes = 0;
   #sentBytes = 0;
   #receivedPackets = 0;
@@ -241,7 +258,18 @@ export class Transport implements PacketTransport {
   }
 
   sendUnimplemented(sequenceNumber: number): void {
-    this.send(new Writer().byte(message.unimplemented).uint32(sequenceNumber).toBuffer());
+    this.#answer(new Writer().byte(message.unimplemented).uint32(sequenceNumber).toBuffer());
+  }
+
+  /** What a peer can ask for without end, and no window holds back. */
+  #answer(payload: Buffer): void {
+    if (this.pendingBytes === 0) this.#unreadAnswerBytes = 0;
+    this.#unreadAnswerBytes += payload.length;
+    if (this.#unreadAnswerBytes > maximumUnreadAnswerBytes) {
+      this.#fail(new TransportError('limit', 'The peer does not read the answers that it asks for.'));
+      return;
+    }
+    this.send(payload);
   }
 
   /** Between our KEXINIT and our NEWKEYS nothing else may be sent (RFC 4253, section 7.1). */
@@ -300,6 +328,10 @@ export class Transport implements PacketTransport {
   // ---- the handler
 
   handle(handler: PacketHandler): void {
+    if (this.#isOver) {
+      setImmediate(() => handler.closed(this.#error));
+      return;
+    }
     this.#handler = handler;
     if (this.#held.length > 0) setImmediate(() => this.#giveHeld());
     else this.#readOn();
@@ -377,13 +409,13 @@ export class Transport implements PacketTransport {
     if (this.#isOver) return;
     this.#isOver = true;
     clearTimeout(this.#handshakeTimer);
-    let reason = this.#error;
-    if (reason === undefined && error !== undefined) {
-      reason = new TransportError('lost', `The connection broke: ${error.message}.`);
+    if (this.#error === undefined && error !== undefined) {
+      this.#error = new TransportError('lost', `The connection broke: ${error.message}.`);
     }
-    if (reason === undefined && this.#sessionId === undefined) {
-      reason = new TransportError('lost', 'The peer closed the connection before keys were exchanged.');
+    if (this.#error === undefined && !this.#isEstablished) {
+      this.#error = new TransportError('lost', 'The peer closed the connection before keys were exchanged.');
     }
+    const reason = this.#error;
     if (reason !== undefined) this.#established.reject(reason);
     this.#opener.close();
     this.#protector.close();
@@ -546,6 +578,11 @@ export class Transport implements PacketTransport {
         this.#checkOrder();
         return;
       default:
+        // A guess may be of an exchange that is not known here (RFC 4253, section 7.1).
+        if (isOfKeyExchange(type) && this.#exchange?.ignoresNext === true) {
+          this.#exchange.ignoresNext = false;
+          return;
+        }
         this.#checkNotStrict();
         this.sendUnimplemented(sequenceNumber);
     }
@@ -578,7 +615,11 @@ export class Transport implements PacketTransport {
     for (let index = 0; index < count; index += 1) {
       const name = reader.string('extension name').toString('latin1');
       const value = reader.string('extension value');
-      if (this.extensions.size < maximumExtensions) this.extensions.set(name, Buffer.from(value));
+      this.#extensionBytes += name.length + value.length;
+      if (this.#extensionBytes > maximumExtensionBytes) {
+        throw new ProtocolError('The peer announces more extensions than anybody has.');
+      }
+      this.extensions.set(name, Buffer.from(value));
     }
   }
 
@@ -586,7 +627,7 @@ export class Transport implements PacketTransport {
   #onPing(payload: Buffer): void {
     const reader = new Reader(payload);
     reader.byte('message number');
-    this.send(new Writer().byte(message.pong).string(reader.string('data')).toBuffer());
+    this.#answer(new Writer().byte(message.pong).string(reader.string('data')).toBuffer());
   }
 
   // ---- key exchange
@@ -636,6 +677,7 @@ export class Transport implements PacketTransport {
   }
 
   #onKexInit(payload: Buffer, isFirstMessage: boolean): void {
+    if (this.#exchange === undefined) this.#countPeersExchange();
     const exchange = this.#startExchange();
     if (exchange.peerKexInit !== undefined)
       throw new ProtocolError('A second KEXINIT came in one key exchange.');
@@ -665,6 +707,16 @@ export class Transport implements PacketTransport {
     if (this.#isClient) {
       exchange.client = new ClientHandshake(this.#beginning(exchange));
       this.#seal(exchange.client.message);
+    }
+  }
+
+  #countPeersExchange(): void {
+    this.#peersExchanges += 1;
+    const receivedBytes = this.#receivedBytesBefore + this.#receivedBytes;
+    const passedMs = performance.now() - this.#began;
+    const allowed = spareExchanges + passedMs / msPerExchange + receivedBytes / bytesPerExchange;
+    if (this.#peersExchanges > allowed) {
+      throw new TransportError('limit', 'The peer wants new keys again and again.');
     }
   }
 
@@ -769,6 +821,7 @@ export class Transport implements PacketTransport {
       sequenceNumber: this.#isStrict ? 0 : old.sequenceNumber,
     });
     old.close();
+    this.#receivedBytesBefore += this.#receivedBytes;
     this.#receivedBytes = 0;
     this.#receivedPackets = 0;
     this.#keysSince = performance.now();
@@ -783,7 +836,13 @@ export class Transport implements PacketTransport {
   }
 }
 
-const maximumExtensions = 32;
+/** Of names and values together, in a whole connection; OpenSSH's are half a kilobyte. */
+const maximumExtensionBytes = 16 * 1024;
+
+/** RFC 4250, section 4.1.1: these mean what the key exchange method says. */
+function isOfKeyExchange(type: number): boolean {
+  return type >= message.kexEcdhInit && type < message.userauthRequest;
+}
 
 /** Below 50 all but the two of services; above, ping and pong, which go from hop to hop. */
 function isOwn(type: number): boolean {
@@ -800,5 +859,7 @@ function asTransportError(error: unknown): TransportError {
     return new TransportError('host_key', error.message, disconnectReason.hostKeyNotVerifiable);
   }
   // A fault of our own: it must not take the process with it, nor be taken for the peer's.
-  return new TransportError('ended', `Internal error: ${String(error)}.`, disconnectReason.byApplication);
+  return new TransportError('internal', 'An internal error.', disconnectReason.byApplication, {
+    cause: error,
+  });
 }

@@ -82,8 +82,8 @@ export class DockerRuntime implements Runtime {
           'Start Berth with "npx berth up", which builds it, or set environmentImage.',
         );
       }
-      const network = await ensureNetwork(this.#docker, installationId);
       await ensureGuard(this.#docker, installationId, guardImage);
+      const network = await ensureNetwork(this.#docker, installationId);
       const storageEnforced = this.#shared?.storageEnforced ?? (await this.#storageHasSizes());
       const cpuCores = this.#shared?.cpuCores ?? ((await this.#docker.info()) as { NCPU: number }).NCPU;
       this.#shared = { network, storageEnforced, cpuCores };

@@ -10,7 +10,9 @@
 import { createHash, randomInt } from 'node:crypto';
 import type Docker from 'dockerode';
 import { RuntimeError } from '../runtime.ts';
-import { hasStatus } from './errors.ts';
+import { engineMessage, hasStatus } from './errors.ts';
+import { addressAt, defaultPools, freeSubnets, routesIn } from './subnet.ts';
+import type { AddressPool } from './subnet.ts';
 
 /** Link-local (AWS, GCP, Azure, OpenStack and others), Alibaba Cloud, Azure's wire server, Oracle Cloud. */
 const metadataAddresses = ['169.254.0.0/16', '100.100.100.200', '168.63.129.16', '192.0.0.192'];
@@ -26,11 +28,16 @@ export interface Network {
   gateway: string;
 }
 
-/** `berth-` and 8 hex digits: within the 15 characters that an interface's name may have. */
+/** `berth-` and 8 hex digits: with one more digit within the 15 characters that an interface's name may have. */
 function networkName(installationId: string): string {
   return `berth-${installationId.slice(0, 8)}`;
 }
 
+/**
+ * Needs the guard, and must not be asked twice at once: Docker then makes two networks of one name.
+ *
+ * @throws RuntimeError
+ */
 export async function ensureNetwork(docker: Docker, installationId: string): Promise<Network> {
   const name = networkName(installationId);
   const network = docker.getNetwork(name);
@@ -39,23 +46,7 @@ export async function ensureNetwork(docker: Docker, installationId: string): Pro
     found = await network.inspect();
   } catch (error) {
     if (!hasStatus(error, 404)) throw error;
-    await docker
-      .createNetwork({
-        Name: name,
-        Driver: 'bridge',
-        CheckDuplicate: true,
-        EnableIPv6: false,
-        // Addresses can be chosen only in a subnet that was named.
-        IPAM: { Config: [{ Subnet: await freeSubnet(docker, installationId) }] },
-        Labels: { [installationLabel]: installationId },
-        Options: {
-          'com.docker.network.bridge.name': name,
-          'com.docker.network.bridge.enable_icc': 'false',
-        },
-      })
-      .catch((failure: unknown) => {
-        if (!hasStatus(failure, 409)) throw failure;
-      });
+    await createNetwork(docker, installationId);
     found = await network.inspect();
   }
   if (found.Labels?.[installationLabel] !== installationId) {
@@ -76,26 +67,57 @@ export async function ensureNetwork(docker: Docker, installationId: string): Pro
   return { name, subnet, gateway: gateway?.split('/')[0] ?? addressAt(subnet, 1) };
 }
 
-/** The engine knows its pools and the host's routes: what it gives a network that is removed again is free. */
-async function freeSubnet(docker: Docker, installationId: string): Promise<string> {
-  const Name = `${networkName(installationId)}-trial`;
-  const labels = { [installationLabel]: installationId };
-  await docker
-    .getNetwork(Name)
-    .remove()
-    .catch(() => undefined);
-  const trial = await docker.createNetwork({ Name, Driver: 'bridge', Labels: labels });
-  const { IPAM } = await trial.inspect();
-  await trial.remove();
-  const subnet = IPAM?.Config?.[0]?.Subnet;
-  if (subnet === undefined) {
-    throw new RuntimeError(
-      'other',
-      'Docker gives a new network no subnet.',
-      'Look at "default-address-pools" in its daemon.json.',
-    );
+/**
+ * The engine refuses what is in its way with 403: a subnet that it knows to be in use, or, after it was killed while it
+ * made a network, the bridge of a network that it forgot but for that.
+ */
+async function createNetwork(docker: Docker, installationId: string): Promise<void> {
+  const name = networkName(installationId);
+  const { DefaultAddressPools } = (await docker.info()) as { DefaultAddressPools?: AddressPool[] | null };
+  const pools = DefaultAddressPools?.length ? DefaultAddressPools : defaultPools;
+  const networks = await docker.listNetworks();
+  const subnets = networks.flatMap(({ IPAM }) => (IPAM?.Config ?? []).map(({ Subnet }) => Subnet ?? ''));
+  const routes = routesIn(await tableOfRoutes(docker, installationId));
+  let bridges = 1;
+  for (const subnet of freeSubnets(pools, [...subnets, ...routes])) {
+    try {
+      await docker.createNetwork({
+        Name: name,
+        Driver: 'bridge',
+        CheckDuplicate: true,
+        EnableIPv6: false,
+        IPAM: { Config: [{ Subnet: subnet }] },
+        Labels: { [installationLabel]: installationId },
+        Options: {
+          'com.docker.network.bridge.name': bridges === 1 ? name : `${name}${bridges}`,
+          'com.docker.network.bridge.enable_icc': 'false',
+        },
+      });
+      return;
+    } catch (error) {
+      if (hasStatus(error, 409)) return;
+      if (!hasStatus(error, 403)) throw error;
+      if (/same bridge name/.test(engineMessage(error)) && ++bridges > 9) throw error;
+    }
   }
-  return subnet;
+  throw new RuntimeError(
+    'other',
+    "Every subnet that Docker may give a network is in use on Docker's host.",
+    'Name one that is free as "default-address-pools" in its daemon.json, and start Docker anew.',
+  );
+}
+
+/** Of Docker's host, which need not be this one. */
+async function tableOfRoutes(docker: Docker, installationId: string): Promise<string> {
+  const run = await docker.getContainer(guardName(installationId)).exec({
+    Cmd: ['cat', '/proc/net/fib_trie'],
+    AttachStdout: true,
+    // Without it the output would come in frames.
+    Tty: true,
+  });
+  let text = '';
+  for await (const chunk of await run.start({ Tty: true })) text += String(chunk);
+  return text;
 }
 
 /**
@@ -108,14 +130,22 @@ export function randomAddress({ subnet }: Pick<Network, 'subnet'>): string {
   return addressAt(subnet, randomInt(2, hosts - 1));
 }
 
-function addressAt(subnet: string, offset: number): string {
-  const base = (subnet.split('/')[0] ?? '').split('.').reduce((sum, part) => sum * 256 + Number(part), 0);
-  return [24, 16, 8, 0].map((bits) => Math.floor((base + offset) / 2 ** bits) % 256).join('.');
+function guardName(installationId: string): string {
+  return `${networkName(installationId)}-guard`;
+}
+
+function tableName(installationId: string): string {
+  return networkName(installationId).replace('-', '_');
+}
+
+/** With whatever digit stands at its end. Need not be there yet. */
+function bridgePattern(installationId: string): string {
+  return `${networkName(installationId)}*`;
 }
 
 function guardRules(installationId: string): string {
-  const bridge = networkName(installationId);
-  const table = bridge.replace('-', '_');
+  const bridge = bridgePattern(installationId);
+  const table = tableName(installationId);
   return `table inet ${table}
 delete table inet ${table}
 table inet ${table} {
@@ -139,8 +169,8 @@ table inet ${table} {
  * name, so it is put in force where it can be.
  */
 function bridgeRules(installationId: string): string {
-  const bridge = networkName(installationId);
-  const table = bridge.replace('-', '_');
+  const bridge = bridgePattern(installationId);
+  const table = tableName(installationId);
   return `table bridge ${table}
 delete table bridge ${table}
 table bridge ${table} {
@@ -156,7 +186,7 @@ const inForce = 'berth: guard in force';
 
 /** A table that lacks, or that no longer reads as it did when it was put in force, is put in force again. */
 function guardScript(installationId: string): string {
-  const table = networkName(installationId).replace('-', '_');
+  const table = tableName(installationId);
   return `trap 'exit 0' TERM
 tables() { nft list table inet ${table}; nft list table bridge ${table}; } 2>/dev/null
 while :; do
@@ -175,7 +205,7 @@ done`;
  * @throws RuntimeError when the rules cannot be put in force; no environment may run then
  */
 export async function ensureGuard(docker: Docker, installationId: string, image: string): Promise<void> {
-  const name = `${networkName(installationId)}-guard`;
+  const name = guardName(installationId);
   const options = {
     name,
     Image: image,
