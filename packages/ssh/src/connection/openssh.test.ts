@@ -401,7 +401,7 @@ describe('our client at a stock sshd', { skip, timeout: 120_000 }, () => {
     const size = { columns: 91, rows: 33, widthPixels: 0, heightPixels: 0 };
     const pty = { term: 'xterm', ...size, modes: { ECHO: 0, OPOST: 0 } };
     await session.exec(
-      'echo $TERM; stty size; stty -a | grep -o -- "-echo "; trap "stty size" WINCH; read x; read y',
+      'echo $TERM; stty size; stty -a | grep -o -- "-echo "; trap "stty size" WINCH; echo ready; read x; read y',
       { pty },
     );
     let seen = '';
@@ -409,7 +409,7 @@ describe('our client at a stock sshd', { skip, timeout: 120_000 }, () => {
     const waitFor = async (pattern: RegExp): Promise<void> => {
       while (!pattern.test(seen)) await once(session.channel, 'data');
     };
-    await waitFor(/xterm\s+33 91\s+-echo/);
+    await waitFor(/xterm\s+33 91\s+-echo\s+ready/);
     session.resize({ ...size, columns: 132 });
     session.channel.write('\n');
     await waitFor(/33 132/);
