@@ -18,9 +18,14 @@ const largestWindow = 0xffff_ffff;
 /** What takes longer for a whole window is not held up by it on any path of this world. */
 const fastMs = 1000;
 
+/** Data of many small packets is kept together, so that what is kept is not mostly what keeps it. */
+const gatheredBytes = 32 * 1024;
+
 interface Waiting {
-  /** A whole payload: data, extended data, EOF or CLOSE. */
+  /** A whole payload, perhaps with room behind it: data, extended data, EOF or CLOSE. */
   payload: Buffer;
+  /** Where the payload ends. */
+  end: number;
   /** Where the data starts in it; 0 for a message without data. */
   dataStart: number;
   /** How much of the data was sent. */
@@ -37,6 +42,7 @@ export class ChannelEnd {
   maximumPacketBytes = 0;
   /** Data bytes that came from this leg. */
   receivedBytes = 0;
+  hasSentEof = false;
   hasSentClose = false;
   /**
    * Answers to this leg's requests, in their order: `undefined` where the other leg answers, the payload where the
@@ -87,34 +93,63 @@ export class ChannelEnd {
 
   /** Keeps a message until `sendWaiting` finds a window for it and all before it. */
   wait(payload: Buffer, dataStart: number): void {
-    this.#waiting.push({ payload: Buffer.from(payload), dataStart, sent: 0 });
+    const last = this.#waiting.at(-1);
+    if (last !== undefined && dataStart > 0 && this.#gather(last, payload, dataStart)) return;
+    this.#waiting.push({ payload: Buffer.from(payload), end: payload.length, dataStart, sent: 0 });
+  }
+
+  /** Puts data behind other data of the same kind. Returns whether there was room. */
+  #gather(last: Waiting, payload: Buffer, dataStart: number): boolean {
+    const end = last.end + payload.length - dataStart;
+    // The same message number, and of extended data the same type; the channel is the same anyway.
+    const isSameKind =
+      last.dataStart === dataStart && last.payload.compare(payload, 0, dataStart - 4, 0, dataStart - 4) === 0;
+    if (!isSameKind || end > gatheredBytes) return false;
+    if (end > last.payload.length) {
+      const larger = Buffer.allocUnsafeSlow(Math.min(gatheredBytes, 2 * end));
+      last.payload.copy(larger, 0, 0, last.end);
+      last.payload = larger;
+    }
+    payload.copy(last.payload, last.end, dataStart);
+    last.end = end;
+    return true;
+  }
+
+  /** Sends CLOSE to this leg if that is what waits for a window, which this leg needs no longer. */
+  sendWaitingClose(): void {
+    const last = this.#waiting.at(-1);
+    if (last?.payload[0] === message.channelClose) this.#transport.send(last.payload);
+    this.#waiting = [];
   }
 
   /** A WINDOW_ADJUST from this leg. Throws ProtocolError when it makes the window too large. */
-  widen(bytes: number, other: ChannelEnd): void {
+  widen(bytes: number): void {
     this.#credit += bytes;
     if (this.#credit > largestWindow)
       throw new ProtocolError("A channel's window grew beyond 2^32 - 1 bytes.");
-    this.sendWaiting(other);
   }
 
-  /** Sends to this leg what it has a window for. `other` is the end that it came from. */
-  sendWaiting(other: ChannelEnd): void {
-    if (this.#waiting.length === 0) return;
+  /**
+   * Sends to this leg what it has a window for, and no more than its kernel takes: `other` is the end that it came
+   * from. Returns false when the rest is for `drained`.
+   */
+  sendWaiting(other: ChannelEnd): boolean {
+    if (this.#waiting.length === 0) return true;
     let passed = 0;
-    for (;;) {
+    let isWritable = true;
+    while (isWritable) {
       const [next] = this.#waiting;
       if (next === undefined) break;
-      const { payload, dataStart } = next;
+      const { dataStart } = next;
       if (dataStart === 0) {
-        this.#transport.send(payload);
+        isWritable = this.#transport.send(next.payload);
         this.#waiting.shift();
         continue;
       }
-      const left = payload.length - dataStart - next.sent;
-      const bytes = Math.min(left, this.#credit);
-      if (bytes === 0 && left > 0) break;
-      this.#transport.send(next.sent === 0 && bytes === left ? payload : part(next, bytes));
+      const left = next.end - dataStart - next.sent;
+      const bytes = Math.min(left, this.#credit, this.maximumPacketBytes);
+      if (bytes === 0) break;
+      isWritable = this.#transport.send(part(next, bytes));
       this.#credit -= bytes;
       passed += bytes;
       next.sent += bytes;
@@ -122,6 +157,7 @@ export class ChannelEnd {
     }
     other.passed(passed);
     other.grant();
+    return isWritable;
   }
 
   /** Data of this leg has gone on to the other one. */
@@ -161,7 +197,11 @@ export class ChannelEnd {
 }
 
 /** A message with the next `bytes` of the data of one that waits. */
-function part({ payload, dataStart, sent }: Waiting, bytes: number): Buffer {
+function part({ payload, end, dataStart, sent }: Waiting, bytes: number): Buffer {
+  if (sent === 0 && dataStart + bytes === end) {
+    payload.writeUInt32BE(bytes, dataStart - 4);
+    return payload.subarray(0, end);
+  }
   const piece = Buffer.allocUnsafe(dataStart + bytes);
   payload.copy(piece, 0, 0, dataStart);
   piece.writeUInt32BE(bytes, dataStart - 4);

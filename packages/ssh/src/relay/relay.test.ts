@@ -307,6 +307,52 @@ describe('a relay', () => {
     assert.ok(grants.length > 0 && grants.every(([type]) => type === message.channelWindowAdjust));
   });
 
+  test('keeps small packets for a receiver that stops together, and passes nothing that is empty or said twice', async (context) => {
+    const both = await stage(context);
+    const { client, upstream } = both;
+    await openChannel(both, { clientWindow: 0 });
+    const sent = randomBytes(300);
+    for (const byte of sent) {
+      upstream.send(data(0, Buffer.from([byte])));
+      upstream.send(data(0, Buffer.alloc(0)));
+    }
+    upstream.send(extendedData(0, sent));
+    for (let count = 0; count < 100; count += 1) upstream.send(ofChannel(message.channelEof, 0));
+    client.send(adjust(0, 1000));
+    assert.deepEqual(await client.next(), data(0, sent));
+    assert.deepEqual(await client.next(), extendedData(0, sent));
+    assert.deepEqual(await client.next(), ofChannel(message.channelEof, 0));
+    assert.deepEqual(await client.settled(upstream), []);
+  });
+
+  test('closes a channel for a receiver that took not all of its data and closes it too', async (context) => {
+    const both = await stage(context);
+    const { client, upstream, relay } = both;
+    await openChannel(both, { clientWindow: 10 });
+    upstream.send(data(0, Buffer.alloc(100)));
+    upstream.send(ofChannel(message.channelClose, 0));
+    assert.equal(bytesOf(await client.next()).length, 10);
+    client.send(ofChannel(message.channelClose, 0));
+    assert.deepEqual(await client.next(), ofChannel(message.channelClose, 0));
+    assert.deepEqual(await upstream.next(), ofChannel(message.channelClose, 0));
+    assert.deepEqual(relay.channels, []);
+  });
+
+  test('ends the connection of a client that asks and does not read the answers', async (context) => {
+    const refused = 'x'.repeat(10_000);
+    const { client, relay } = await stage(context, { policy: { refuseChannel: () => refused } });
+    client.transport.pause();
+    let isOver = false;
+    void relay.ended.then(() => (isOver = true));
+    for (let number = 0; number < 20_000 && !isOver; number += 1) {
+      client.send(open(number, 0));
+      if (number % 100 === 0) await new Promise((resolve) => setImmediate(resolve));
+    }
+    const { by, error } = await relay.ended;
+    assert.equal(by, 'client');
+    assert.equal(error?.code, 'protocol');
+  });
+
   test('lets windows grow within the budget of the process, and gives back what a channel took', async (context) => {
     const budget = new WindowBudget(initialWindow);
     const both = await stage(context, { budget });

@@ -80,6 +80,8 @@ const defaultMaximumChannels = 1000;
 /** The transport takes packets of 35,000 bytes; what peers offer is 32 KiB of data. */
 const largestDataBytes = 32 * 1024;
 const largestWaitingAnswers = 1000;
+/** Where a peer asks and does not read the answers, which no window holds back. */
+const maximumUnreadBytes = 4 * 1024 * 1024;
 const numberOffset = 1;
 const resourceShortage = 4;
 const administrativelyProhibited = 1;
@@ -148,6 +150,8 @@ class Leg implements PacketHandler {
   readonly #answers: (Buffer | undefined)[] = [];
   /** Those that data came for in this batch. */
   readonly #touched = new Set<RelayChannel>();
+  /** Those whose data for this leg waits for its kernel. */
+  readonly #undrained = new Set<RelayChannel>();
 
   constructor(
     side: Side,
@@ -177,14 +181,34 @@ class Leg implements PacketHandler {
     if (!this.other.transport.sendPackets(bytes, packets)) this.transport.pause();
     // After the packets that passed: what waits is behind them.
     for (const channel of this.#touched) {
-      const [from, to] = this.#ends(channel);
-      to.sendWaiting(from);
+      const [from] = this.#ends(channel);
+      this.other.#sendWaiting(channel);
       from.grant();
     }
     this.#touched.clear();
   }
 
+  /** Sends to this leg what a channel has for it. */
+  #sendWaiting(channel: RelayChannel): void {
+    const [to, from] = this.#ends(channel);
+    if (to.sendWaiting(from)) this.#undrained.delete(channel);
+    else this.#undrained.add(channel);
+  }
+
+  /** Sends what the relay answers itself. */
+  #reply(payload: Buffer): void {
+    if (!this.transport.send(payload) && this.transport.pendingBytes > maximumUnreadBytes) {
+      throw new ProtocolError('The peer does not read the answers that it asks for.');
+    }
+  }
+
   drained(): void {
+    // Each in its turn, so that none is kept waiting by another that always has more.
+    for (const channel of this.#undrained) {
+      this.#undrained.delete(channel);
+      this.#sendWaiting(channel);
+      if (this.#undrained.has(channel)) return;
+    }
     // This leg's kernel takes more: what comes from the other side may go on.
     this.other.transport.resume();
   }
@@ -212,7 +236,8 @@ class Leg implements PacketHandler {
       throw new ProtocolError('Data came for a channel that is not open.');
     }
     from.receive(dataBytes);
-    if (to.hasSentClose) return false;
+    // Nothing is to be said by it, and no window would bound how much of it waits.
+    if (to.hasSentClose || dataBytes === 0) return false;
     if (dataBytes > to.maximumPacketBytes)
       throw new ProtocolError('A packet came with more data than allowed.');
     if (this.side === 'upstream' && channel.onOutput !== undefined) {
@@ -286,10 +311,12 @@ class Leg implements PacketHandler {
 
   #onWindowAdjust(payload: Buffer): boolean {
     const reader = new Reader(payload);
-    const [from, to] = this.#ends(this.#openChannel(reader));
+    const channel = this.#openChannel(reader);
+    const [from] = this.#ends(channel);
     const bytes = reader.uint32('bytes to add');
     reader.end('CHANNEL_WINDOW_ADJUST');
-    from.widen(bytes, to);
+    from.widen(bytes);
+    this.#sendWaiting(channel);
     return false;
   }
 
@@ -298,9 +325,14 @@ class Leg implements PacketHandler {
     const channel = this.#openChannel(reader);
     reader.end('end of a channel');
     const [from, to] = this.#ends(channel);
-    if (type === message.channelClose) {
+    if (type === message.channelEof) {
+      if (from.hasSentEof) return false;
+      from.hasSentEof = true;
+    } else {
       from.hasSentClose = true;
       if (to.hasSentClose) {
+        // It is owed a CLOSE too, which stands behind data that it has no window for.
+        from.sendWaitingClose();
         this.#forget(channel);
         return true;
       }
@@ -319,6 +351,8 @@ class Leg implements PacketHandler {
     if (fromUpstream.channels.get(client.number) === channel) fromUpstream.channels.delete(client.number);
     client.end();
     upstream.end();
+    this.#undrained.delete(channel);
+    this.other.#undrained.delete(channel);
     if (channel.isOpen) this.#options.policy.closed?.(channel);
     channel.isOpen = false;
   }
@@ -349,7 +383,7 @@ class Leg implements PacketHandler {
   /** Notes who answers a request of this leg; `own` is the relay's answer. */
   #expectAnswer(answers: (Buffer | undefined)[], own: Buffer | undefined): void {
     if (own !== undefined && answers.length === 0) {
-      this.transport.send(own);
+      this.#reply(own);
       return;
     }
     if (answers.length >= largestWaitingAnswers)
@@ -389,7 +423,7 @@ class Leg implements PacketHandler {
       ? 'Too many channels are open.'
       : policy.refuseChannel?.({ from: this.side, type, details });
     if (refusal !== undefined) {
-      this.transport.send(
+      this.#reply(
         new Writer()
           .byte(message.channelOpenFailure)
           .uint32(number)
