@@ -125,3 +125,25 @@ export type { RelayChannel, Side } from './relay/relay-channel.ts';
 export { WindowBudget } from './relay/window-budget.ts';
 export { ProbeError, type ProbeErrorCode } from './probe-error.ts';
 export { type ProbeOptions, type ProbeResult, probe } from './probe.ts';
+export { Connection, type ConnectionHandlers, type ConnectionOptions } from './connection/connection.ts';
+export type { Channel } from './connection/channel.ts';
+export {
+  ChannelError,
+  type ChannelErrorCode,
+  ChannelOpenError,
+  openFailureReason,
+} from './connection/channel-error.ts';
+export { type Forward, type Place, type SocketPlace, type TcpPlace, join } from './connection/forwarding.ts';
+export type {
+  ExitSignal,
+  PseudoTerminal,
+  Session,
+  SessionHandler,
+  TerminalSize,
+  X11Request,
+} from './connection/session.ts';
+export type { ClientSession, Exit, SessionOptions } from './connection/session-client.ts';
+export type { TerminalMode, TerminalModes } from './connection/terminal-modes.ts';
+export type { WindowOptions } from './connection/window.ts';
+export { type ConnectOptions, connect } from './client.ts';
+export { type AcceptOptions, type AcceptedConnection, acceptConnection } from './server.ts';

@@ -21,6 +21,7 @@ import { existsSync, globSync, mkdtempSync, readFileSync, renameSync, rmSync } f
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
+import { execute } from '../../harness/ssh.ts';
 import type {
   Ability,
   Algorithms,
@@ -33,6 +34,9 @@ import type {
 } from './peer.ts';
 import { type Invocation, runProgram, startProgram } from './program.ts';
 import { clientProposal } from './proposal.ts';
+
+/** A download and a build may take so long. */
+const buildMs = 300_000;
 
 export interface DriverOptions {
   readonly name: string;
@@ -134,13 +138,14 @@ export async function built(
 /** Runs one step of a build. @returns what went wrong, if anything, after `sentence` */
 export async function buildStep(
   sentence: string,
-  [program, ...parameters]: readonly [string, ...string[]],
+  [program, ...parameters]: [string, ...string[]],
 ): Promise<string | undefined> {
   try {
-    const { code, stdout, stderr } = await runProgram({ program, parameters });
+    // Registries are reached as this machine's environment says.
+    const { code, stdout, stderr } = await execute(program, parameters, { timeoutMs: buildMs });
     return code === 0 ? undefined : `${sentence}; ${program} said: ${(stdout + stderr).trim().slice(-500)}`;
-  } catch {
-    return sentence;
+  } catch (error) {
+    return `${sentence}; ${error instanceof Error ? error.message : String(error)}`;
   }
 }
 

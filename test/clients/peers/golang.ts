@@ -24,7 +24,7 @@ export const golangClient = driverClient({
     const version = await printed('go', 'version');
     if (version === undefined) return needs;
     const result = await built('golang', [version], (folder, source) =>
-      buildStep(needs, ['go', 'build', '-C', source, '-o', join(folder, 'driver'), '.']),
+      buildStep(needs, ['go', 'build', '-C', source, '-buildvcs=false', '-o', join(folder, 'driver'), '.']),
     );
     return typeof result === 'string' ? result : [join(result.folder, 'driver')];
   },

@@ -140,6 +140,12 @@ export function comesFrom(forward: Forward, place: Place): boolean {
  * one side breaks the other. A net.Socket must be made with `allowHalfOpen`, or it ends both directions at once.
  */
 export function join(channel: Duplex, stream: Duplex): void {
+  // The peer may have left while the stream was being opened.
+  if (channel.destroyed || stream.destroyed) {
+    channel.destroy();
+    stream.destroy();
+    return;
+  }
   channel.pipe(stream);
   stream.pipe(channel);
   stream.on('error', () => {});

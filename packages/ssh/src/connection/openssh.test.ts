@@ -11,15 +11,14 @@ import { join as joinPath } from 'node:path';
 import { Readable } from 'node:stream';
 import { buffer, text } from 'node:stream/consumers';
 import { after, afterEach, before, describe, test } from 'node:test';
-import { authenticate } from '../authentication/client.ts';
+import { connect as connectClient } from '../client.ts';
 import { knownHostsLine } from '../keys/known-hosts.ts';
 import { formatPrivateKey } from '../keys/private-key.ts';
 import { type SigningKey, generateSigningKey } from '../keys/signing-key.ts';
 import { type ShellServer, startShellServer } from '../testing/shell-server.ts';
 import { type Sshd, missingSshd, startSshd } from '../testing/sshd.ts';
-import { Transport } from '../transport/transport.ts';
 import { ChannelError, ChannelOpenError } from './channel-error.ts';
-import { Connection, type ConnectionHandlers } from './connection.ts';
+import type { Connection, ConnectionHandlers } from './connection.ts';
 import { type Forward, join } from './forwarding.ts';
 
 const folder = mkdtempSync(joinPath(tmpdir(), 'connection-test-'));
@@ -38,7 +37,7 @@ before(async () => {
 });
 
 afterEach(async () => {
-  for (const cleanUp of cleanUps.splice(0).reverse()) await cleanUp();
+  for (const cleanUp of cleanUps.splice(0).toReversed()) await cleanUp();
 });
 
 after(() => rmSync(folder, { recursive: true }));
@@ -343,7 +342,6 @@ const skip = process.getuid?.() === 0 ? missingSshd : 'only root may let others 
 
 describe('our client at a stock sshd', { skip, timeout: 120_000 }, () => {
   let sshd: Sshd;
-  let lastTransport: Transport | undefined;
 
   before(async () => {
     sshd = await startSshd(formatPrivateKey(hostKey.keyObject), [
@@ -357,14 +355,13 @@ describe('our client at a stock sshd', { skip, timeout: 120_000 }, () => {
   after(() => sshd.stop());
 
   async function logIn(handlers: ConnectionHandlers = {}): Promise<Connection> {
-    const socket = connect({ host: sshd.host, port: sshd.port, noDelay: true });
-    await once(socket, 'connect');
-    const transport = Transport.client(socket, { whyNotHostKey: () => undefined });
-    lastTransport = transport;
-    await transport.established;
-    await authenticate(transport, { user, credentials: [{ method: 'publickey', key: userKey }] });
-    const connection = new Connection(transport, handlers);
-    transport.handle(connection);
+    const connection = await connectClient({
+      ...{ host: sshd.host, port: sshd.port, user, handlers },
+      credentials: [{ method: 'publickey', key: userKey }],
+      hostKey: () => undefined,
+      // Keys are exchanged every few megabytes.
+      rekey: { bytes: 4_000_000 },
+    });
     cleanUps.push(() => connection.disconnect('The test is over.'));
     return connection;
   }
@@ -404,7 +401,7 @@ describe('our client at a stock sshd', { skip, timeout: 120_000 }, () => {
     const size = { columns: 91, rows: 33, widthPixels: 0, heightPixels: 0 };
     const pty = { term: 'xterm', ...size, modes: { ECHO: 0, OPOST: 0 } };
     await session.exec(
-      'echo $TERM; stty size; stty -a | grep -o -- "-echo "; trap "stty size" WINCH; read x; read y',
+      'echo $TERM; stty size; stty -a | grep -o -- "-echo "; trap "stty size" WINCH; echo ready; read x; read y',
       { pty },
     );
     let seen = '';
@@ -412,7 +409,7 @@ describe('our client at a stock sshd', { skip, timeout: 120_000 }, () => {
     const waitFor = async (pattern: RegExp): Promise<void> => {
       while (!pattern.test(seen)) await once(session.channel, 'data');
     };
-    await waitFor(/xterm\s+33 91\s+-echo/);
+    await waitFor(/xterm\s+33 91\s+-echo\s+ready/);
     session.resize({ ...size, columns: 132 });
     session.channel.write('\n');
     await waitFor(/33 132/);
@@ -449,11 +446,9 @@ describe('our client at a stock sshd', { skip, timeout: 120_000 }, () => {
     await session.exec('cat');
     const data = randomBytes(30_000_000);
     Readable.from([data.subarray(0, 10_000_000), data.subarray(10_000_000)]).pipe(session.channel);
-    const rekey = setInterval(() => lastTransport?.rekey(), 20);
     const received = createHash('sha256');
     session.stderr.resume();
     for await (const chunk of session.channel) received.update(chunk as Buffer);
-    clearInterval(rekey);
     assert.equal(received.digest('hex'), createHash('sha256').update(data).digest('hex'));
   });
 

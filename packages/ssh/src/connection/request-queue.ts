@@ -60,7 +60,7 @@ export class RequestQueue<T> {
   /** Calls `run` once everything that was asked so far, and until then, is answered: at once if it is. */
   afterwards(run: () => void): void {
     this.#afterwards = run;
-    if (!this.#isBusy) this.#next();
+    if (!this.#isBusy || this.#isClosed) this.#next();
   }
 
   /** Answers nothing any more. */

@@ -8,7 +8,7 @@ import { formatTerminalModes, parseTerminalModes } from './terminal-modes.ts';
 test('writes an opcode and a number for each mode, and an end', () => {
   assert.equal(
     formatTerminalModes({ VINTR: 3, ECHO: 1, TTY_OP_OSPEED: 38400 }).toString('hex'),
-    '0100000003' + '3500000001' + '8100009600' + '00',
+    '01000000033500000001810000960000',
   );
 });
 

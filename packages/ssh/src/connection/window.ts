@@ -2,43 +2,15 @@
 // window starts small and doubles when the peer was seen waiting for it although nothing lay unread here, up to a
 // maximum: what a path of long delay needs, and no more memory for the others. Used by channel-endpoint.ts.
 
+import { WindowBudget } from '../relay/window-budget.ts';
 import { ProtocolError } from '../transport/transport-error.ts';
-
-/** What the windows of a process may hold together. Growing asks it; a channel that opens gets a small window. */
-export class WindowBudget {
-  readonly limitBytes: number;
-  #heldBytes = 0;
-
-  constructor(limitBytes: number) {
-    this.limitBytes = limitBytes;
-  }
-
-  get heldBytes(): number {
-    return this.#heldBytes;
-  }
-
-  /** Takes `bytes` if there is room for them. */
-  tryHold(bytes: number): boolean {
-    if (this.#heldBytes + bytes > this.limitBytes) return false;
-    this.#heldBytes += bytes;
-    return true;
-  }
-
-  /** Takes `bytes` in any case. */
-  hold(bytes: number): void {
-    this.#heldBytes += bytes;
-  }
-
-  release(bytes: number): void {
-    this.#heldBytes -= bytes;
-  }
-}
 
 export interface WindowOptions {
   /** What a channel starts with while the budget lasts. */
   readonly initialBytes: number;
   /** What a channel that nobody reads holds at most. */
   readonly maximumBytes: number;
+  /** Of the process: what windows take beyond a small one, and give back at their end. */
   readonly budget: WindowBudget;
 }
 
@@ -48,11 +20,13 @@ export const defaultWindow: WindowOptions = {
   budget: new WindowBudget(512 * 1024 * 1024),
 };
 
+/** What a channel has when there is no budget left. */
 const withoutBudgetBytes = 32 * 1024;
 
 export class ReceiveWindow {
   readonly #options: WindowOptions;
   #sizeBytes: number;
+  #takenBytes = 0;
   /** What the peer may still send. */
   #openBytes: number;
   #receivedBytes = 0;
@@ -62,11 +36,8 @@ export class ReceiveWindow {
 
   constructor(options: WindowOptions) {
     this.#options = options;
-    this.#sizeBytes = options.initialBytes;
-    if (!options.budget.tryHold(options.initialBytes)) {
-      this.#sizeBytes = Math.min(options.initialBytes, withoutBudgetBytes);
-      options.budget.hold(this.#sizeBytes);
-    }
+    this.#sizeBytes = Math.min(options.initialBytes, withoutBudgetBytes);
+    this.#take(options.initialBytes - this.#sizeBytes);
     this.#openBytes = this.#sizeBytes;
   }
 
@@ -95,12 +66,18 @@ export class ReceiveWindow {
 
   /** Gives back to the budget what the window took of it. */
   close(): void {
-    this.#options.budget.release(this.#sizeBytes);
+    this.#options.budget.give(this.#takenBytes);
+    this.#takenBytes = 0;
   }
 
   #grow(): void {
     this.#peerWaited = false;
-    const more = Math.min(this.#sizeBytes, this.#options.maximumBytes - this.#sizeBytes);
-    if (more > 0 && this.#options.budget.tryHold(more)) this.#sizeBytes += more;
+    this.#take(Math.min(this.#sizeBytes, this.#options.maximumBytes - this.#sizeBytes));
+  }
+
+  #take(bytes: number): void {
+    if (bytes <= 0 || !this.#options.budget.take(bytes)) return;
+    this.#takenBytes += bytes;
+    this.#sizeBytes += bytes;
   }
 }

@@ -15,6 +15,8 @@ export const initialWindow = 128 * 1024;
 /** What a channel holds at most, in one direction, for a receiver that has stopped. */
 const maximumWindow = 2 * 1024 * 1024;
 const largestWindow = 0xffff_ffff;
+/** What takes longer for a whole window is not held up by it on any path of this world. */
+const fastMs = 1000;
 
 /** Data of many small packets is kept together, so that what is kept is not mostly what keeps it. */
 const gatheredBytes = 32 * 1024;
@@ -52,6 +54,9 @@ export class ChannelEnd {
   #largest = initialWindow;
   /** What has come and was passed on, and is not granted again. */
   #passedBytes = 0;
+  /** What was passed on since the window was looked at last, and when that was. */
+  #sinceWidened = 0;
+  #widenedAt = performance.now();
   /** What may be sent to this leg. */
   #credit = 0;
   #waiting: Waiting[] = [];
@@ -164,13 +169,17 @@ export class ChannelEnd {
   grant(): void {
     if (this.hasSentClose || this.#passedBytes < this.#largest / 4) return;
     let bytes = this.#passedBytes;
-    // It has used up most of its window while all of it went on at once: the path could bear a wider one.
-    if (this.#largest < maximumWindow && this.#window < this.#largest / 2) {
+    // A whole window in so short a time: the path may be long, and bear a wider one.
+    this.#sinceWidened += bytes;
+    if (this.#largest < maximumWindow && this.#sinceWidened >= this.#largest) {
+      const now = performance.now();
       const more = Math.min(this.#largest, maximumWindow - this.#largest);
-      if (this.#budget.take(more)) {
+      if (now - this.#widenedAt < fastMs && this.#budget.take(more)) {
         this.#largest += more;
         bytes += more;
       }
+      this.#sinceWidened = 0;
+      this.#widenedAt = now;
     }
     this.#passedBytes = 0;
     this.#window += bytes;

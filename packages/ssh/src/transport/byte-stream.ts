@@ -50,6 +50,8 @@ export class ByteStream {
   /** The start of a packet: the first bytes of a buffer that may be larger. */
   #rest: Buffer | undefined;
   #restLength = 0;
+  /** Since the last read began. */
+  #hasWritten = false;
   #isPaused = false;
   #isYielding = false;
   #isEnding = false;
@@ -87,6 +89,7 @@ export class ByteStream {
   write(bytes: Buffer, start = 0, end = bytes.length): void {
     const socket = this.#socket;
     if (socket.destroyed || this.#isEnding) return;
+    this.#hasWritten = true;
     const sent = socket.writableLength === 0 ? sendAtOnce(socket, bytes, start, end) : 0;
     if (start + sent < end) socket.write(Buffer.from(bytes.subarray(start + sent, end)));
   }
@@ -132,7 +135,7 @@ export class ByteStream {
   #onRead(bytes: Buffer, start: number, end: number): boolean {
     if (this.#isEnding || this.#isClosed) return true;
     const count = end - start;
-    if (count <= littleBytes) quickAck(this.#socket);
+    this.#hasWritten = false;
     const rest = this.#rest;
     if (rest !== undefined) {
       const length = this.#restLength;
@@ -147,6 +150,8 @@ export class ByteStream {
       giveRest(rest);
     }
     this.#readFrom(bytes, start, end);
+    // What was written has acknowledged it.
+    if (count <= littleBytes && !this.#hasWritten && !this.#isEnding) quickAck(this.#socket);
     // A full buffer means that more is there: libuv would go on reading it before anybody else's.
     if (count === readBytes && !this.#isPaused) {
       this.#yield();

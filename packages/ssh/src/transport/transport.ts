@@ -444,6 +444,7 @@ export class Transport implements PacketTransport {
   #read(bytes: Buffer, start: number, end: number): number {
     if (this.#isOver) return end;
     let at = start;
+    const wasEstablished = this.#isEstablished;
     this.#isReading = true;
     try {
       this.#guard(() => {
@@ -454,7 +455,9 @@ export class Transport implements PacketTransport {
       this.#isReading = false;
     }
     if (this.#isOver) return end;
-    this.#flush();
+    // Who waits for the first keys has something to send, which goes in the same write.
+    if (this.#isEstablished === wasEstablished) this.#flush();
+    else setImmediate(() => this.#flush());
     return at;
   }
 
