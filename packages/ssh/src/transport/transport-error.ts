@@ -43,8 +43,14 @@ export class TransportError extends Error {
   /** For SSH_MSG_DISCONNECT, when this side ends the connection for it. */
   readonly reason: number;
 
-  constructor(code: TransportErrorCode, message: string, reason: number = disconnectReason.protocolError) {
-    super(message);
+  /** `cause` is the socket's error, for a connection that broke. */
+  constructor(
+    code: TransportErrorCode,
+    message: string,
+    reason: number = disconnectReason.protocolError,
+    options?: ErrorOptions,
+  ) {
+    super(message, options);
     this.code = code;
     this.reason = reason;
   }

@@ -16,7 +16,7 @@ import { type Algorithms, defaultAlgorithms, marks, proposalOf } from './algorit
 import { ByteStream } from './byte-stream.ts';
 import { ClientHandshake, type DirectionKeys, type Outcome, answerHandshake } from './handshake.ts';
 import type { ServerHostKey } from './host-keys.ts';
-import { IdentificationReader } from './identification.ts';
+import { IdentificationReader, notSsh } from './identification.ts';
 import { packetProtection } from './implementation.ts';
 import {
   type Negotiated,
@@ -76,6 +76,8 @@ const clearText = packetAlgorithm('none');
 const noKeys = { iv: Buffer.alloc(0), encryptionKey: Buffer.alloc(0), macKey: Buffer.alloc(0) };
 /** What waits for the end of a key exchange, above which a writer should wait too. */
 const highMark = 128 * 1024;
+/** What a stranger may send before the first keys are in use; OpenSSH needs 3 KiB, the longest two packets 70,000. */
+const maximumBytesBeforeKeys = 128 * 1024;
 
 /** All connections of the process take turns with it: nothing waits while it is full. */
 const packets = new Packets();
@@ -162,7 +164,9 @@ export class Transport implements PacketTransport {
     this.#established = { resolve, reject };
     const { handshakeMs = defaultHandshakeMs } = options;
     this.#handshakeTimer = setTimeout(() => {
-      this.#fail(new TransportError('limit', `No key exchange within ${handshakeMs / 1000} s.`));
+      const said = this.#identification?.said;
+      const late = new TransportError('limit', `No key exchange within ${handshakeMs / 1000} s.`);
+      this.#fail(said === undefined ? late : notSsh(said));
     }, handshakeMs);
     this.#stream = new ByteStream(socket, {
       read: (bytes, start, end) => this.#read(bytes, start, end),
@@ -379,11 +383,10 @@ export class Transport implements PacketTransport {
     clearTimeout(this.#handshakeTimer);
     let reason = this.#error;
     if (reason === undefined && error !== undefined) {
-      reason = new TransportError('lost', `The connection broke: ${error.message}.`);
+      const sentence = `The connection broke: ${error.message}.`;
+      reason = new TransportError('lost', sentence, disconnectReason.connectionLost, { cause: error });
     }
-    if (reason === undefined && this.#sessionId === undefined) {
-      reason = new TransportError('lost', 'The peer closed the connection before keys were exchanged.');
-    }
+    if (reason === undefined && !this.#isEstablished) reason = this.#closedEarly();
     if (reason !== undefined) this.#established.reject(reason);
     this.#opener.close();
     this.#protector.close();
@@ -394,6 +397,22 @@ export class Transport implements PacketTransport {
     this.#handler?.closed(reason);
     this.#handler = undefined;
     this.#options.closed?.(reason);
+  }
+
+  /** What it means that the peer closed the connection before there were keys. */
+  #closedEarly(): TransportError {
+    const said = this.#identification?.said;
+    if (said === undefined) {
+      const peer = this.#isClient ? 'server' : 'client';
+      const when =
+        this.#identification === undefined ? 'in the middle of the key exchange' : 'before it said anything';
+      return new TransportError('lost', `The ${peer} closed the connection ${when}.`);
+    }
+    // OpenSSH's own words when it is busy or has had enough of an address: it will be there again.
+    if (/^(?:Exceeded MaxStartups|Not allowed at this time)/.test(said)) {
+      return new TransportError('lost', `The SSH server closed the connection, saying ${quoted(said)}.`);
+    }
+    return notSsh(said);
   }
 
   /** What a peer sends may be wrong anywhere: that ends its connection, and nothing else. */
@@ -450,6 +469,7 @@ export class Transport implements PacketTransport {
       if (packets.count > 0) {
         this.#receivedBytes += at - before;
         this.#receivedPackets += packets.count;
+        this.#checkBytesBeforeKeys();
         this.#take(bytes);
       }
       if (failure !== undefined) throw failure;
@@ -457,6 +477,12 @@ export class Transport implements PacketTransport {
     }
     this.#rekeyWhenDue();
     return at;
+  }
+
+  #checkBytesBeforeKeys(): void {
+    if (!this.#isEstablished && this.#receivedBytes > maximumBytesBeforeKeys) {
+      throw new ProtocolError(`More than ${maximumBytesBeforeKeys} bytes came before there were keys.`);
+    }
   }
 
   /** Nobody takes packets: what is not opened yet stays in the stream. */
@@ -565,7 +591,7 @@ export class Transport implements PacketTransport {
     const description = reader.string('description').toString('utf8');
     const sentence = `The peer ended the connection (${reason}): ${quoted(description)}.`;
     // Somebody who just leaves is nothing to report.
-    if (reason !== disconnectReason.byApplication || this.#sessionId === undefined) {
+    if (reason !== disconnectReason.byApplication || !this.#isEstablished) {
       this.#error = new TransportError('disconnected', sentence, reason);
     }
     this.#end();
