@@ -272,32 +272,32 @@ async function startUpstream() {
       closed: () => transports.delete(transport),
     });
     transports.add(transport);
-    transport.established
-      .then(async () => {
-        const methods = ['password'] as const;
-        const refused = () => ({ outcome: 'refuse' }) as const;
-        await new ServerAuthentication(transport, { methods, decide, refused }).result;
-        transport.handle(
-          new Connection(transport, {
-            session: (session) => ({
-              exec: (command) => {
-                const { channel } = session;
-                const more = (): void => {
-                  while (!channel.destroyed && channel.write(piece));
-                };
-                if (command.toString() !== 'endless') {
-                  session.exit(0);
-                } else {
-                  channel.on('drain', more);
-                  more();
-                }
-                return true;
-              },
-            }),
+    const serve = async (): Promise<void> => {
+      await transport.established;
+      const methods = ['password'] as const;
+      const refused = () => ({ outcome: 'refuse' }) as const;
+      await new ServerAuthentication(transport, { methods, decide, refused }).result;
+      transport.handle(
+        new Connection(transport, {
+          session: (session) => ({
+            exec: (command) => {
+              const { channel } = session;
+              const more = (): void => {
+                while (!channel.destroyed && channel.write(piece));
+              };
+              if (command.toString() !== 'endless') {
+                session.exit(0);
+              } else {
+                channel.on('drain', more);
+                more();
+              }
+              return true;
+            },
           }),
-        );
-      })
-      .catch(() => {});
+        }),
+      );
+    };
+    serve().catch(() => {});
   });
   server.listen({ port: 0, host: '127.0.0.1', backlog: 1024 });
   await once(server, 'listening');

@@ -109,18 +109,18 @@ const states: Record<string, Attack> = {
 async function startUpstream() {
   const server = createServer((socket) => {
     const transport = Transport.server(socket, { hostKeys: [testHostKey] });
-    transport.established
-      .then(async () => {
-        const methods = ['password'] as const;
-        const refused = () => ({ outcome: 'refuse' }) as const;
-        await new ServerAuthentication(transport, { methods, decide, refused }).result;
-        const connection = new Connection(transport, {
-          session: ({ channel }) => ({ exec: () => channel.pipe(channel) !== undefined, shell: () => true }),
-          forward: (_forward, channel) => void channel.pipe(channel),
-        });
-        transport.handle(connection);
-      })
-      .catch(() => {});
+    const serve = async (): Promise<void> => {
+      await transport.established;
+      const methods = ['password'] as const;
+      const refused = () => ({ outcome: 'refuse' }) as const;
+      await new ServerAuthentication(transport, { methods, decide, refused }).result;
+      const connection = new Connection(transport, {
+        session: ({ channel }) => ({ exec: () => channel.pipe(channel) !== undefined, shell: () => true }),
+        forward: (_forward, channel) => void channel.pipe(channel),
+      });
+      transport.handle(connection);
+    };
+    serve().catch(() => {});
   });
   server.listen(0, '127.0.0.1');
   await once(server, 'listening');
@@ -168,14 +168,15 @@ describe('mutated bytes do no harm to a gateway', () => {
       longestMs,
     );
     try {
-      const deed = act(peer, random).then(async () => {
+      const deed = async (): Promise<void> => {
+        await act(peer, random);
         // A pong, or the end; where there are no keys yet, the end of what is sent must be enough.
         if (peer.hasKeys) await peer.receiveNumber(message.pong);
         socket.end();
         await peer.closed;
-      });
+      };
       // What this side cannot read or make any more is no fault of the gateway's, as long as it ends.
-      const ended = deed.catch(async () => {
+      const ended = deed().catch(async () => {
         socket.end();
         await peer.closed;
       });
