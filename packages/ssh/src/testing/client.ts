@@ -3,8 +3,6 @@
 
 import { once } from 'node:events';
 import { type Socket, connect } from 'node:net';
-import { takeLine } from '../transport/identification.ts';
-import { InputBuffer } from '../transport/input-buffer.ts';
 import { derivePacketKeys } from '../transport/key-derivation.ts';
 import { verify } from '../keys/signature.ts';
 import { exchangeHash, startKeyExchange } from '../transport/key-exchange.ts';
@@ -12,9 +10,8 @@ import { formatKeyExchangeInit, parseKeyExchangeReply } from '../transport/key-e
 import { formatKexInit, mark, parseKexInit } from '../transport/kexinit.ts';
 import { message } from '../transport/messages.ts';
 import { packetAlgorithm } from '../transport/packet-algorithms.ts';
-import { formatPacket, takePacket } from '../transport/packet.ts';
 import type { Opener, PacketProtection, Protector } from '../transport/packet-protection.ts';
-import { Packets } from '../transport/packets.ts';
+import { InputBuffer, clearText } from './input-buffer.ts';
 
 const identification = 'SSH-2.0-Berth_test';
 
@@ -32,11 +29,12 @@ export interface ClientOptions {
 export class Client {
   readonly #socket: Socket;
   readonly #input = new InputBuffer();
-  #protector: Protector | undefined;
-  #opener: Opener | undefined;
+  #protector: Protector;
+  #opener: Opener;
 
   private constructor(socket: Socket) {
     this.#socket = socket;
+    ({ opener: this.#opener, protector: this.#protector } = clearText());
     // Whoever waits for bytes learns of it as an error.
     socket.on('end', () => socket.destroy(new Error('the server ended the connection')));
     socket.on('error', () => {});
@@ -53,35 +51,25 @@ export class Client {
   }
 
   send(payload: Buffer): void {
-    this.#socket.write(this.#protector?.sealOne(payload) ?? formatPacket(payload));
+    this.#socket.write(this.#protector.sealOne(payload));
   }
 
   receive(): Promise<Buffer> {
-    const opener = this.#opener;
-    if (opener === undefined) return this.#take(takePacket);
-    const packets = new Packets(1);
-    return this.#take((input) => {
-      const bytes = input.peek();
-      const end = opener.open(bytes, 0, bytes.length, packets);
-      if (packets.count === 0) return undefined;
-      const payload = Buffer.from(packets.payload(bytes, 0));
-      input.take(end);
-      return payload;
-    });
+    return this.#take((input) => input.takePayload(this.#opener));
   }
 
   async close(): Promise<void> {
     const closed = once(this.#socket, 'close');
     this.#socket.destroy();
     await closed;
-    this.#protector?.close();
-    this.#opener?.close();
+    this.#protector.close();
+    this.#opener.close();
   }
 
   async #exchangeKeys(options: ClientOptions): Promise<void> {
     const { keyExchange = 'curve25519-sha256', cipher, mac, isStrict, protection } = options;
     this.#socket.write(`${identification}\r\n`);
-    const { text: serverIdentification } = await this.#take(takeLine);
+    const serverIdentification = await this.#take((input) => input.takeIdentification('client'));
     const clientKexInit = formatKexInit({
       keyExchange: [keyExchange, ...(isStrict ? [mark.strictClient] : [])],
       hostKey: ['ssh-ed25519'],

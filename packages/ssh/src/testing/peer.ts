@@ -5,13 +5,11 @@
 import { type KeyObject, sign } from 'node:crypto';
 import { type AddressInfo, type Socket, createServer } from 'node:net';
 import { ed25519Blob } from '../keys/private-key.ts';
-import { InputBuffer } from '../transport/input-buffer.ts';
-import { takeLine } from '../transport/identification.ts';
 import { answerKeyExchange, exchangeHash } from '../transport/key-exchange.ts';
 import { formatKeyExchangeReply, parseKeyExchangeInit } from '../transport/key-exchange-messages.ts';
 import { type Proposal, formatKexInit } from '../transport/kexinit.ts';
-import { formatPacket, takePacket } from '../transport/packet.ts';
 import { Writer } from '../wire.ts';
+import { InputBuffer, clearText } from './input-buffer.ts';
 
 export const peerProposal: Proposal = {
   keyExchange: ['curve25519-sha256'],
@@ -36,6 +34,7 @@ export interface ReplyOptions {
 export class PeerConnection {
   readonly socket: Socket;
   readonly #input = new InputBuffer();
+  readonly #clearText = clearText();
   #wake: () => void = () => {};
   #clientLine = '';
   #serverLine = '';
@@ -55,8 +54,7 @@ export class PeerConnection {
   async identify(line = 'SSH-2.0-Peer_1.0\r\n'): Promise<void> {
     this.#serverLine = line.trim();
     this.socket.write(line);
-    const { text } = await this.#take(takeLine);
-    this.#clientLine = text;
+    this.#clientLine = await this.#take((input) => input.takeIdentification('server'));
   }
 
   async exchangeKexInit(proposal: Proposal = peerProposal, firstKexPacketFollows = false): Promise<void> {
@@ -101,11 +99,11 @@ export class PeerConnection {
   }
 
   send(payload: Buffer): void {
-    this.socket.write(formatPacket(payload));
+    this.socket.write(this.#clearText.protector.sealOne(payload));
   }
 
   receive(): Promise<Buffer> {
-    return this.#take(takePacket);
+    return this.#take((input) => input.takePayload(this.#clearText.opener));
   }
 
   async #take<T>(taker: (input: InputBuffer) => T | undefined): Promise<T> {

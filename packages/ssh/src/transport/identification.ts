@@ -1,8 +1,6 @@
 // The first line each side sends: `SSH-2.0-software comments` (RFC 4253, section 4.2). A server may send
 // other lines before it. Called at the start of each connection, before anything is a packet.
 
-import { WireError } from '../wire.ts';
-import type { InputBuffer } from './input-buffer.ts';
 import type { Role } from './packet-transport.ts';
 import { quoted } from './quoted.ts';
 import { TransportError, disconnectReason } from './transport-error.ts';
@@ -10,49 +8,18 @@ import { TransportError, disconnectReason } from './transport-error.ts';
 // With its CR LF.
 const maximumLineBytes = 255;
 
-export interface Line {
-  /** Without its line end. */
-  readonly text: string;
-  readonly isIdentification: boolean;
-}
-
-/**
- * Takes the next line, or returns undefined until one is whole. Throws WireError for an identification
- * that is too long, not printable, or not of SSH 2. Bounding the lines before it is the caller's.
- */
-export function takeLine(input: InputBuffer): Line | undefined {
-  const bytes = input.peek();
-  const isIdentification = bytes.subarray(0, 4).toString('latin1') === 'SSH-';
-  const lineEnd = bytes.indexOf(0x0a);
-  if (isIdentification && (lineEnd === -1 ? bytes.length : lineEnd + 1) > maximumLineBytes) {
-    throw malformed(`longer than ${maximumLineBytes} bytes`);
-  }
-  if (lineEnd === -1) return undefined;
-  // The RFC wants CR LF and tells us to take LF alone from old servers.
-  const text = input
-    .take(lineEnd + 1)
-    .toString(isIdentification ? 'latin1' : 'utf8')
-    .replace(/\r?\n$/, '');
-  if (isIdentification && !/^SSH-(?:2\.0|1\.99)-[ -~]+$/.test(text)) {
-    throw malformed('not the printable line of an SSH 2 server');
-  }
-  return { text, isIdentification };
-}
-
-function malformed(explanation: string): WireError {
-  return new WireError('identification', 0, 'malformed', explanation);
-}
-
 /** What a server may say before its identification. */
 const maximumPreludeBytes = 16 * 1024;
 
 /**
  * Finds the peer's identification in what it sends first. A client sends nothing before it; a server may send lines,
- * which nobody reads here (RFC 4253, section 4.2).
+ * of which only the first is kept (RFC 4253, section 4.2).
  */
 export class IdentificationReader {
   readonly #peerIsServer: boolean;
   #preludeBytes = 0;
+  /** The first line of a server that is not its identification, as far as it came: what there is to tell of it. */
+  said: string | undefined;
   /** The peer's line without its end, as soon as it is there. */
   identification: string | undefined;
 
@@ -70,8 +37,16 @@ export class IdentificationReader {
       if (!isIdentification && !this.#peerIsServer) throw notSsh(bytes.toString('latin1', at, end));
       const lineEnd = bytes.subarray(at, end).indexOf(0x0a);
       const lineBytes = lineEnd === -1 ? end - at : lineEnd + 1;
-      const limit = isIdentification ? maximumLineBytes : maximumPreludeBytes - this.#preludeBytes;
-      if (lineBytes > limit) throw notSsh(bytes.toString('latin1', at, end));
+      if (isIdentification) {
+        if (lineBytes > maximumLineBytes) throw notSsh(bytes.toString('latin1', at, end));
+      } else {
+        if (this.#preludeBytes === 0) {
+          this.said = firstLine(bytes.toString('utf8', at, at + Math.min(lineBytes, maximumLineBytes)));
+        }
+        // Binary data may never come to the end of a line.
+        const isBinary = lineEnd === -1 && bytes.subarray(at, end).includes(0);
+        if (isBinary || this.#preludeBytes + lineBytes > maximumPreludeBytes) throw notSsh(this.said ?? '');
+      }
       if (lineEnd === -1) return at;
       const text = bytes.toString('latin1', at, at + lineEnd).replace(/\r$/, '');
       at += lineBytes;
@@ -86,10 +61,14 @@ export class IdentificationReader {
   }
 }
 
-function notSsh(said: string): TransportError {
+function firstLine(text: string): string {
+  return text.split(/\r?\n/, 1)[0] ?? '';
+}
+
+export function notSsh(said: string): TransportError {
   return new TransportError(
     'not_ssh',
-    `What is there does not speak SSH 2; it says ${quoted(said.split('\n')[0] ?? '')}.`,
+    `What is there does not speak SSH 2; it says ${quoted(firstLine(said))}.`,
     disconnectReason.versionNotSupported,
   );
 }

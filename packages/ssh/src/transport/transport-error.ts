@@ -45,6 +45,7 @@ export class TransportError extends Error {
   /** For SSH_MSG_DISCONNECT, when this side ends the connection for it. */
   readonly reason: number;
 
+  /** `cause` is the socket's error, for a connection that broke. */
   constructor(
     code: TransportErrorCode,
     message: string,

@@ -2,18 +2,24 @@
 // a transfer, holding and pausing, and the ends.
 
 import assert from 'node:assert/strict';
-import { randomBytes } from 'node:crypto';
+import { generateKeyPairSync, randomBytes } from 'node:crypto';
+import { once } from 'node:events';
+import { type Socket, connect } from 'node:net';
 import { describe, test } from 'node:test';
 import { generateSigningKey } from '../keys/signing-key.ts';
 import type { SigningKey } from '../keys/signing-key.ts';
 import { signCertificate } from '../keys/certificate-authority.ts';
 import { isCertificate } from '../keys/certificate.ts';
+import { formatPacket } from '../testing/input-buffer.ts';
+import { type PeerConnection, startPeer } from '../testing/peer.ts';
 import { socketPair } from '../testing/socket-pair.ts';
+import { Writer } from '../wire.ts';
 import type { Algorithms } from './algorithms.ts';
 import { type ServerHostKey, serverHostKey } from './host-keys.ts';
 import { keyExchangeNames } from './key-exchange.ts';
+import { message } from './messages.ts';
 import { cipherNames, macNames } from './packet-algorithms.ts';
-import type { PacketHandler } from './packet-transport.ts';
+import type { PacketHandler, Role } from './packet-transport.ts';
 import { Transport, type RekeyLimits } from './transport.ts';
 import type { TransportError } from './transport-error.ts';
 
@@ -274,5 +280,106 @@ describe('two transports', () => {
     assert.equal(error?.code, 'no_common_algorithm');
     assert.match(error?.message ?? '', /encryptionClientToServer.*"aes128-cbc"/);
     sockets.close();
+  });
+});
+
+describe('a stranger who never comes to keys', () => {
+  /** What the transport ends with when `act` is all that the other side does; `role` is the transport's. */
+  async function endAfter(
+    role: Role,
+    act: (socket: Socket) => void,
+    handshakeMs?: number,
+  ): Promise<TransportError | undefined> {
+    const sockets = await socketPair();
+    const { promise, resolve: closed } = Promise.withResolvers<TransportError | undefined>();
+    const common = { closed, ...(handshakeMs !== undefined && { handshakeMs }) };
+    const transport =
+      role === 'server'
+        ? Transport.server(sockets.accepted, { hostKeys: [serverHostKey(ed25519)], ...common })
+        : Transport.client(sockets.accepted, { whyNotHostKey: () => undefined, ...common });
+    sockets.connected.on('error', () => {});
+    sockets.connected.resume();
+    act(sockets.connected);
+    try {
+      const error = await promise;
+      await assert.rejects(transport.established, error);
+      return error;
+    } finally {
+      sockets.close();
+    }
+  }
+
+  for (const role of ['client', 'server'] as const) {
+    test(`is cut off by a ${role} after so many bytes, in large packets and small`, async () => {
+      for (const [bytes, count] of [
+        [30_000, 5],
+        [1, 10_000],
+      ] as const) {
+        const ignored = formatPacket(Buffer.alloc(bytes, message.ignore));
+        const error = await endAfter(role, (socket) => {
+          socket.write('SSH-2.0-x\r\n');
+          for (let sent = 0; sent < count; sent += 1) socket.write(ignored);
+        });
+        assert.equal(error?.code, 'protocol');
+        assert.match(error?.message ?? '', /^More than 131072 bytes/);
+      }
+    });
+
+    test(`leaves a ${role}, which tells where`, async () => {
+      const other = role === 'client' ? 'server' : 'client';
+      const early = await endAfter(role, (socket) => socket.end());
+      assert.equal(early?.code, 'lost');
+      assert.equal(early?.message, `The ${other} closed the connection before it said anything.`);
+      const later = await endAfter(role, (socket) => socket.end('SSH-2.0-x\r\n'));
+      assert.equal(later?.code, 'lost');
+      assert.equal(later?.message, `The ${other} closed the connection in the middle of the key exchange.`);
+      assert.equal(later?.cause, undefined);
+    });
+
+    test(`breaks the connection to a ${role}, which knows the system's error`, async () => {
+      const error = await endAfter(role, (socket) => socket.resetAndDestroy());
+      assert.equal(error?.code, 'lost');
+      assert.equal((error?.cause as NodeJS.ErrnoException).code, 'ECONNRESET');
+    });
+  }
+
+  test('says lines and no identification: what they were is told, at the end or when time is up', async () => {
+    const said = await endAfter('client', (socket) => socket.end('421 busy\r\nreally\r\n'));
+    assert.equal(said?.code, 'not_ssh');
+    assert.match(said?.message ?? '', /"421 busy"/);
+    const silent = await endAfter('client', (socket) => socket.write('421 wait\r\n'), 50);
+    assert.equal(silent?.code, 'not_ssh');
+    assert.match(silent?.message ?? '', /"421 wait"/);
+    const busy = await endAfter('client', (socket) => socket.end('Exceeded MaxStartups\r\n'));
+    assert.equal(busy?.code, 'lost');
+    assert.match(busy?.message ?? '', /"Exceeded MaxStartups"/);
+  });
+
+  test('shows a proof and no NEWKEYS: that is an end without keys', async () => {
+    for (const leave of [
+      (connection: PeerConnection) => void connection.socket.end(),
+      // The reason of somebody who just leaves.
+      (connection: PeerConnection) =>
+        connection.send(new Writer().byte(message.disconnect).uint32(11).string('bye').string('').toBuffer()),
+    ]) {
+      const peer = await startPeer(async (connection) => {
+        await connection.identify();
+        await connection.exchangeKexInit();
+        await connection.reply({ key: generateKeyPairSync('ed25519').privateKey });
+        leave(connection);
+      });
+      try {
+        const socket = connect(peer.port, peer.host);
+        await once(socket, 'connect');
+        const transport = Transport.client(socket, {
+          algorithms: { cipher: ['aes128-ctr'], mac: ['hmac-sha2-256'] },
+          whyNotHostKey: () => undefined,
+        });
+        await assert.rejects(transport.established, /^TransportError: The (?:server closed|peer ended)/);
+        socket.destroy();
+      } finally {
+        await peer.stop();
+      }
+    }
   });
 });

@@ -16,7 +16,7 @@ import { type Algorithms, defaultAlgorithms, marks, proposalOf } from './algorit
 import { ByteStream } from './byte-stream.ts';
 import { ClientHandshake, type DirectionKeys, type Outcome, answerHandshake } from './handshake.ts';
 import type { ServerHostKey } from './host-keys.ts';
-import { IdentificationReader } from './identification.ts';
+import { IdentificationReader, notSsh } from './identification.ts';
 import { packetProtection } from './implementation.ts';
 import {
   type Negotiated,
@@ -85,6 +85,8 @@ const maximumUnreadAnswerBytes = 256 * 1024;
 const spareExchanges = 100;
 const bytesPerExchange = 256 * 1024;
 const msPerExchange = 1000;
+/** What a stranger may send before the first keys are in use; OpenSSH needs 3 KiB, the longest two packets 70,000. */
+const maximumBytesBeforeKeys = 128 * 1024;
 
 /** All connections of the process take turns with it: nothing waits while it is full. */
 const packets = new Packets();
@@ -179,7 +181,9 @@ export class Transport implements PacketTransport {
     this.#established = { resolve, reject };
     const { handshakeMs = defaultHandshakeMs } = options;
     this.#handshakeTimer = setTimeout(() => {
-      this.#fail(new TransportError('limit', `No key exchange within ${handshakeMs / 1000} s.`));
+      const said = this.#identification?.said;
+      const late = new TransportError('limit', `No key exchange within ${handshakeMs / 1000} s.`);
+      this.#fail(said === undefined ? late : notSsh(said));
     }, handshakeMs);
     this.#stream = new ByteStream(socket, {
       read: (bytes, start, end) => this.#read(bytes, start, end),
@@ -410,11 +414,10 @@ export class Transport implements PacketTransport {
     this.#isOver = true;
     clearTimeout(this.#handshakeTimer);
     if (this.#error === undefined && error !== undefined) {
-      this.#error = new TransportError('lost', `The connection broke: ${error.message}.`);
+      const sentence = `The connection broke: ${error.message}.`;
+      this.#error = new TransportError('lost', sentence, disconnectReason.connectionLost, { cause: error });
     }
-    if (this.#error === undefined && !this.#isEstablished) {
-      this.#error = new TransportError('lost', 'The peer closed the connection before keys were exchanged.');
-    }
+    if (this.#error === undefined && !this.#isEstablished) this.#error = this.#closedEarly();
     const reason = this.#error;
     if (reason !== undefined) this.#established.reject(reason);
     this.#opener.close();
@@ -426,6 +429,22 @@ export class Transport implements PacketTransport {
     this.#handler?.closed(reason);
     this.#handler = undefined;
     this.#options.closed?.(reason);
+  }
+
+  /** What it means that the peer closed the connection before there were keys. */
+  #closedEarly(): TransportError {
+    const said = this.#identification?.said;
+    if (said === undefined) {
+      const peer = this.#isClient ? 'server' : 'client';
+      const when =
+        this.#identification === undefined ? 'in the middle of the key exchange' : 'before it said anything';
+      return new TransportError('lost', `The ${peer} closed the connection ${when}.`);
+    }
+    // OpenSSH's own words when it is busy or has had enough of an address: it will be there again.
+    if (/^(?:Exceeded MaxStartups|Not allowed at this time)/.test(said)) {
+      return new TransportError('lost', `The SSH server closed the connection, saying ${quoted(said)}.`);
+    }
+    return notSsh(said);
   }
 
   /** What a peer sends may be wrong anywhere: that ends its connection, and nothing else. */
@@ -485,6 +504,7 @@ export class Transport implements PacketTransport {
       if (packets.count > 0) {
         this.#receivedBytes += at - before;
         this.#receivedPackets += packets.count;
+        this.#checkBytesBeforeKeys();
         this.#take(bytes);
       }
       if (failure !== undefined) throw failure;
@@ -492,6 +512,12 @@ export class Transport implements PacketTransport {
     }
     this.#rekeyWhenDue();
     return at;
+  }
+
+  #checkBytesBeforeKeys(): void {
+    if (!this.#isEstablished && this.#receivedBytes > maximumBytesBeforeKeys) {
+      throw new ProtocolError(`More than ${maximumBytesBeforeKeys} bytes came before there were keys.`);
+    }
   }
 
   /** Nobody takes packets: what is not opened yet stays in the stream. */
@@ -605,7 +631,7 @@ export class Transport implements PacketTransport {
     const description = reader.string('description').toString('utf8');
     const sentence = `The peer ended the connection (${reason}): ${quoted(description)}.`;
     // Somebody who just leaves is nothing to report.
-    if (reason !== disconnectReason.byApplication || this.#sessionId === undefined) {
+    if (reason !== disconnectReason.byApplication || !this.#isEstablished) {
       this.#error = new TransportError('disconnected', sentence, reason);
     }
     this.#end();
