@@ -6,21 +6,16 @@ import { generateSigningKey } from '../keys/signing-key.ts';
 import { defaultAlgorithms, marks, proposalOf } from '../transport/algorithms.ts';
 import { type Beginning, ClientHandshake, type Outcome, answerHandshake } from '../transport/handshake.ts';
 import { serverHostKey } from '../transport/host-keys.ts';
-import { takeLine } from '../transport/identification.ts';
-import { InputBuffer } from '../transport/input-buffer.ts';
 import { type Proposal, formatKexInit, negotiate, parseKexInit } from '../transport/kexinit.ts';
 import { message } from '../transport/messages.ts';
-import { packetAlgorithm } from '../transport/packet-algorithms.ts';
 import type { Opener, Protector } from '../transport/packet-protection.ts';
 import { nodeProtection } from '../transport/packet-protection-node.ts';
 import type { Role } from '../transport/packet-transport.ts';
-import { Packets } from '../transport/packets.ts';
+import { InputBuffer, clearText } from './input-buffer.ts';
 
 export const testHostKey = serverHostKey(await generateSigningKey('ssh-ed25519'));
 
 const identification = 'SSH-2.0-Hand_1.0';
-const noKeys = { iv: Buffer.alloc(0), encryptionKey: Buffer.alloc(0), macKey: Buffer.alloc(0) };
-const clear = packetAlgorithm('none');
 
 export interface KexInitOptions {
   /** Whether it says that a guess follows. */
@@ -44,8 +39,8 @@ export class HandPeer {
   #isClosed = false;
   #sendsUnderKeys = false;
   #receivesUnderKeys = false;
-  #protector: Protector = nodeProtection.createProtector(clear, noKeys);
-  #opener: Opener = nodeProtection.createOpener(clear, noKeys);
+  #protector: Protector = clearText().protector;
+  #opener: Opener = clearText().opener;
   #remoteLine = '';
   #remoteKexInit: Buffer = Buffer.alloc(0);
   #handshake: ClientHandshake | undefined;
@@ -101,15 +96,7 @@ export class HandPeer {
   /** The next payload; undefined when the other side has closed. */
   async receive(): Promise<Buffer | undefined> {
     await this.receiveIdentification();
-    const packets = new Packets(1);
-    const payload = await this.#take((input) => {
-      const bytes = input.peek();
-      const end = this.#opener.open(bytes, 0, bytes.length, packets);
-      if (packets.count === 0) return undefined;
-      const copy = Buffer.from(packets.payload(bytes, 0));
-      input.take(end);
-      return copy;
-    });
+    const payload = await this.#take((input) => input.takePayload(this.#opener));
     if (payload?.[0] === message.newKeys) {
       const { algorithm, keys } = this.#directionKeys(this.role === 'client' ? 'server' : 'client');
       const sequenceNumber = this.isStrict ? 0 : this.#opener.sequenceNumber;
@@ -143,8 +130,7 @@ export class HandPeer {
 
   async receiveIdentification(): Promise<void> {
     if (this.#remoteLine !== '') return;
-    const line = await this.#take((input) => takeLine(input));
-    this.#remoteLine = line?.text ?? '';
+    this.#remoteLine = (await this.#take((input) => input.takeIdentification(this.role))) ?? '';
   }
 
   sendKexInit({ follows = false, change = {} }: KexInitOptions = {}): void {

@@ -30,6 +30,13 @@ export class InputBuffer {
     this.#bytes = this.#bytes.subarray(end);
     return payload;
   }
+
+  /** All that is left, as it came. */
+  takeRest(): Buffer {
+    const rest = this.#bytes;
+    this.#bytes = Buffer.alloc(0);
+    return rest;
+  }
 }
 
 const clear = packetAlgorithm('none');

@@ -4,10 +4,8 @@
 
 import { once } from 'node:events';
 import { type AddressInfo, type Socket, connect, createServer } from 'node:net';
-import { InputBuffer } from '../transport/input-buffer.ts';
-import { takeLine } from '../transport/identification.ts';
 import { message } from '../transport/messages.ts';
-import { formatPacket, takePacket } from '../transport/packet.ts';
+import { InputBuffer, clearText, formatPacket } from './input-buffer.ts';
 
 export type Direction = 'toServer' | 'toClient';
 
@@ -55,6 +53,7 @@ export async function startManInTheMiddle(
 
 function pass(direction: Direction, from: Socket, to: Socket, plan: Plan): void {
   const input = new InputBuffer();
+  const { opener } = clearText();
   let hasLine = false;
   let isProtected = false;
   let dropBytes = plan.dropAfterNewKeys?.[direction] ?? 0;
@@ -66,18 +65,20 @@ function pass(direction: Direction, from: Socket, to: Socket, plan: Plan): void 
       return;
     }
     input.push(chunk);
-    const line = hasLine ? undefined : takeLine(input);
+    const line = hasLine
+      ? undefined
+      : input.takeIdentification(direction === 'toServer' ? 'server' : 'client');
     if (line !== undefined) {
       hasLine = true;
-      to.write(`${line.text}\r\n`);
+      to.write(`${line}\r\n`);
     }
     while (hasLine && !isProtected) {
-      const payload = takePacket(input);
+      const payload = input.takePayload(opener);
       if (payload === undefined) return;
       isProtected = payload[0] === message.newKeys;
       for (const each of packet(direction, payload)) to.write(formatPacket(each));
     }
-    const rest = input.take(input.length);
+    const rest = input.takeRest();
     to.write(rest.subarray(dropBytes));
     dropBytes = Math.max(0, dropBytes - rest.length);
   });
