@@ -11,6 +11,7 @@ import { create } from './create.ts';
 import { manyEnvironments } from './many.ts';
 import { memory } from './memory.ts';
 import { sshCiphers } from './ssh-ciphers.ts';
+import { sshHostile } from './ssh-hostile.ts';
 import { sshRelay, sshRelaySections } from './ssh-relay/bench.ts';
 
 export interface Figure {
@@ -42,6 +43,11 @@ const benches: Record<string, Bench> = {
     what: 'one opening and one sealing of SSH packets, by the addon and by node:crypto',
     needsDocker: false,
     run: sshCiphers,
+  },
+  'ssh-hostile': {
+    what: 'what strangers do to a gateway: its event loop, its memory, and the login of somebody else meanwhile',
+    needsDocker: false,
+    run: sshHostile,
   },
   'ssh-relay': {
     what: 'what a relay of SSH costs, beside ssh -J, a TCP pipe and a relay in Go',

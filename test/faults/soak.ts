@@ -1,18 +1,21 @@
 /**
- * npm run soak -- NAME ...: the tests of this folder at their full length, on both databases, such as
+ * npm run soak -- NAME ...: the tests of this folder and the fuzzers of SSH at their full length, on both databases, such
+ * as
  *
  *   npm run soak -- crash          every boundary of every operation
  *   npm run soak -- under-load     a minute of kills
+ *   npm run soak -- packets live   a million mutated SSH packets, and 10,000 connections in each state
  *
  * Without a name, all of them.
  */
 import { spawnSync } from 'node:child_process';
 import { globSync } from 'node:fs';
+import { basename } from 'node:path';
 import { startPostgres } from '../harness/postgres.ts';
 
 const words = process.argv.slice(2);
-const files = globSync('*.test.ts', { cwd: import.meta.dirname })
-  .filter((file) => words.length === 0 || words.some((word) => file.startsWith(word)))
+const files = globSync(['*.test.ts', '../../packages/ssh/src/fuzz/*.test.ts'], { cwd: import.meta.dirname })
+  .filter((file) => words.length === 0 || words.some((word) => basename(file).startsWith(word)))
   .sort();
 if (files.length === 0) {
   process.stderr.write(`soak: no test here begins with ${words.join(' or ')}\n`);

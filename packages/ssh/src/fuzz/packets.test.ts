@@ -114,13 +114,12 @@ const targets: Record<string, Target> = {
         refused: () => ({ outcome: 'refuse' }),
       });
       let isIn = false;
-      authentication.result.then(
-        () => {
-          isIn = true;
-          serveChannels(server);
-        },
-        () => {},
-      );
+      const serve = async (): Promise<void> => {
+        await authentication.result;
+        isIn = true;
+        serveChannels(server);
+      };
+      serve().catch(() => {});
       const far = new FarEnd(client);
       for (const { payload } of entries) client.send(payload);
       await turns(10);

@@ -130,8 +130,7 @@ export class HandPeer {
 
   async receiveIdentification(): Promise<void> {
     if (this.#remoteLine !== '') return;
-    const line = await this.#take((input) => input.takeIdentification(this.role));
-    this.#remoteLine = line ?? '';
+    this.#remoteLine = (await this.#take((input) => input.takeIdentification(this.role))) ?? '';
   }
 
   sendKexInit({ follows = false, change = {} }: KexInitOptions = {}): void {

@@ -31,7 +31,7 @@ export class InputBuffer {
     return payload;
   }
 
-  /** Everything that was not taken. */
+  /** All that is left, as it came. */
   takeRest(): Buffer {
     const rest = this.#bytes;
     this.#bytes = Buffer.alloc(0);

@@ -225,7 +225,7 @@ function readInto(socket: Socket, buffer: Buffer, callback: OnRead): boolean {
   const symbols = new Map(Object.getOwnPropertySymbols(socket).map((symbol) => [symbol.description, symbol]));
   const bufferKey = symbols.get('kBuffer');
   const callbackKey = symbols.get('kBufferCb');
-  const handle = inner._handle;
+  const { _handle: handle } = inner;
   if (bufferKey === undefined || callbackKey === undefined || handle?.useUserBuffer === undefined)
     return false;
   inner[bufferKey] = buffer;
