@@ -21,6 +21,8 @@ import { startPostgres } from './harness/postgres.ts';
 
 const root = dirname(dirname(fileURLToPath(import.meta.url)));
 const inCi = process.env['CI'] === 'true';
+// Each test file, and each server that one starts, is a process that loads the same modules.
+process.env['NODE_COMPILE_CACHE'] ??= join(root, 'node_modules/.cache/berth/modules');
 
 /** A file of the second group wants the machine for itself: it counts seconds or fills the machine with containers. */
 const groups: { files: string[]; concurrency: number; longestMs: number }[] = [

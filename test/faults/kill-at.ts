@@ -13,7 +13,7 @@ import { AsyncLocalStorage } from 'node:async_hooks';
 import { subscribe } from 'node:diagnostics_channel';
 import fs from 'node:fs';
 import http from 'node:http';
-import { syncBuiltinESMExports } from 'node:module';
+import { flushCompileCache, syncBuiltinESMExports } from 'node:module';
 import { basename } from 'node:path';
 import { PGlite } from '@electric-sql/pglite';
 import pg from 'pg';
@@ -42,6 +42,8 @@ process.on('message', (message: Arm) => {
   armed = message;
   passed = new Map();
   fs.writeFileSync(file, '');
+  // Written at a process's end otherwise, which a killed one does not come to.
+  flushCompileCache();
   process.send?.('armed');
 });
 

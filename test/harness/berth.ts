@@ -16,6 +16,7 @@ import { ensureEnvironmentImage } from '@berth/image';
 import type { CreatedEnvironment, Environment, EnvironmentEvent, SshAccess } from '@berth/contract';
 import { pathOf, routes } from '@berth/contract';
 import Docker from 'dockerode';
+import { copyEmbedded } from './embedded.ts';
 
 export const docker = new Docker();
 const serverMain = fileURLToPath(new URL('../../packages/server/src/main.ts', import.meta.url));
@@ -95,6 +96,7 @@ export class TestBerth {
   ): Promise<TestBerth> {
     const ports = await freePortRange(options.portCount ?? 20);
     const dataDir = mkdtempSync(join(tmpdir(), 'berth-test-'));
+    if (!options.databaseUrl) await copyEmbedded(join(dataDir, 'database'));
     const image = options.image === undefined ? await environmentImage() : options.image;
     return new TestBerth(
       dataDir,

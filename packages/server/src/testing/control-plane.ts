@@ -10,6 +10,7 @@ import type { CreatedEnvironment, CreateEnvironment, Environment, Role } from '@
 import { BerthError, scopes } from '@berth/contract';
 import { pino } from 'pino';
 import type { TestDatabase } from '../../../../test/harness/databases.ts';
+import { copyEmbedded } from '../../../../test/harness/embedded.ts';
 import type { Principal } from '../accounts/principal.ts';
 import { principalOfAccount } from '../accounts/table.ts';
 import type { Asker } from '../audit/audit.ts';
@@ -85,6 +86,7 @@ export class ControlPlane {
     const dataFolder = openDataFolder(folder);
     undo.push(() => dataFolder.close());
     const databaseUrl = beside ? beside.databaseUrl : await on.create();
+    if (databaseUrl === null) await copyEmbedded(join(folder, 'database'));
     const opened = await openDatabase({ url: databaseUrl, folder: join(folder, 'database'), logger });
     undo.push(() => opened.close());
     const { database } = opened;
