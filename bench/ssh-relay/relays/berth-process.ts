@@ -2,7 +2,7 @@
 // that it listens on. Packets passed on by packages/ssh, as its owner would put it together.
 
 import { readFileSync } from 'node:fs';
-import { type AddressInfo, createServer } from 'node:net';
+import { type AddressInfo, type Socket, createServer } from 'node:net';
 import {
   Relay,
   ServerAuthentication,
@@ -24,9 +24,9 @@ const clientKey = parsePublicKey(clientKeyFile ?? '').blob;
 const upstreamKey = new SigningKey(parsePrivateKey(upstreamKeyFile ?? ''));
 const upstreamHostKey = parsePublicKey(upstreamHostKeyFile ?? '').blob;
 
-const server = createServer((socket) => {
+async function serve(socket: Socket): Promise<void> {
   const client = Transport.server(socket, { hostKeys });
-  let upstream: Promise<Transport> | undefined;
+  let upstream: Transport | undefined;
   const authentication = new ServerAuthentication(client, {
     methods: ['publickey'],
     refused: () => ({ outcome: 'refuse' }),
@@ -35,7 +35,7 @@ const server = createServer((socket) => {
       if (!attempt.signed) return { outcome: 'usable' };
       // The other leg takes the same cipher, so that packets are sealed where they were opened.
       const cipher = client.negotiated?.encryptionServerToClient ?? '';
-      upstream = dial({
+      upstream = await dial({
         host: '127.0.0.1',
         port: Number(port),
         user,
@@ -44,15 +44,16 @@ const server = createServer((socket) => {
         algorithms: { cipher: [cipher, ...defaultAlgorithms.cipher], hostKey: ['ssh-ed25519'] },
         signal: attempt.signal,
       });
-      await upstream;
       return { outcome: 'accept' };
     },
   });
-  authentication.result
-    .then(async () => {
-      if (upstream !== undefined) new Relay(client, await upstream);
-    })
-    .catch(() => {});
+  await authentication.result;
+  if (upstream !== undefined) await new Relay(client, upstream).ended;
+}
+
+const server = createServer((socket) => {
+  // Who does not get in, or leaves, is nothing to report here.
+  serve(socket).catch(() => {});
 });
 server.listen(0, '127.0.0.1', 1024, () => {
   process.stdout.write(`${(server.address() as AddressInfo).port}\n`);

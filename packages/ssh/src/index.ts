@@ -82,7 +82,7 @@ export {
   parseOrigins,
 } from './keys/pattern-list.ts';
 export { type Implementation, implementation } from './transport/implementation.ts';
-export { type Algorithms, defaultAlgorithms } from './transport/algorithms.ts';
+export { type Algorithms, defaultAlgorithms, hostCertificateAlgorithms } from './transport/algorithms.ts';
 export { type ServerHostKey, serverHostKey } from './transport/host-keys.ts';
 export type { Negotiated } from './transport/kexinit.ts';
 export type { PacketHandler, PacketTransport, Role } from './transport/packet-transport.ts';
