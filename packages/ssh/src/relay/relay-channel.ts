@@ -167,7 +167,7 @@ export class ChannelEnd {
 
   /** Grants this leg's peer anew what was passed on, once it is worth a packet. */
   grant(): void {
-    if (this.hasSentClose || this.#passedBytes < this.#largest / 4) return;
+    if (this.hasSentClose || this.#passedBytes < this.#largest / 8) return;
     let bytes = this.#passedBytes;
     // A whole window in so short a time: the path may be long, and bear a wider one.
     this.#sinceWidened += bytes;

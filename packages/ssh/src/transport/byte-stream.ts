@@ -44,6 +44,12 @@ const restBytes = 40 * 1024;
 const freeRests: Buffer[] = [];
 const maximumFreeRests = 32;
 
+/** The same for what the kernel does not take at once, which in a bulk transfer is much. */
+const writeBytes = 136 * 1024;
+const pooledWriteBytes = 16 * 1024;
+const freeWrites: Buffer[] = [];
+const maximumFreeWrites = 16;
+
 export class ByteStream {
   readonly #socket: Socket;
   readonly #reader: ByteReader;
@@ -91,7 +97,21 @@ export class ByteStream {
     if (socket.destroyed || this.#isEnding) return;
     this.#hasWritten = true;
     const sent = socket.writableLength === 0 ? sendAtOnce(socket, bytes, start, end) : 0;
-    if (start + sent < end) socket.write(Buffer.from(bytes.subarray(start + sent, end)));
+    if (start + sent < end) this.#writeLater(bytes, start + sent, end);
+  }
+
+  /** Has Node write a copy when the kernel takes more. */
+  #writeLater(bytes: Buffer, start: number, end: number): void {
+    const length = end - start;
+    if (length < pooledWriteBytes || length > writeBytes) {
+      this.#socket.write(Buffer.from(bytes.subarray(start, end)));
+      return;
+    }
+    const copy = freeWrites.pop() ?? Buffer.allocUnsafeSlow(writeBytes);
+    bytes.copy(copy, 0, start, end);
+    this.#socket.write(copy.subarray(0, length), () => {
+      if (freeWrites.length < maximumFreeWrites) freeWrites.push(copy);
+    });
   }
 
   /** Whether a writer need not wait; where it must, `drained` will be called. */
