@@ -12,7 +12,13 @@
 import type { Socket } from 'node:net';
 import { KeyError } from '../keys/key-error.ts';
 import { Reader, WireError, Writer } from '../wire.ts';
-import { type Algorithms, defaultAlgorithms, marks, proposalOf } from './algorithms.ts';
+import {
+  type Algorithms,
+  defaultAlgorithms,
+  marks,
+  proposalOf,
+  userSignatureAlgorithms as allSignatureAlgorithms,
+} from './algorithms.ts';
 import { ByteStream } from './byte-stream.ts';
 import { ClientHandshake, type DirectionKeys, type Outcome, answerHandshake } from './handshake.ts';
 import type { ServerHostKey } from './host-keys.ts';
@@ -40,7 +46,7 @@ import { ProtocolError, TransportError, disconnectReason } from './transport-err
 export interface RekeyLimits {
   /** 1 GiB by default (RFC 4253, section 9), which all ciphers here can bear (RFC 4344, section 3.2). */
   readonly bytes: number;
-  /** 2^31 by default and at most (RFC 4344, section 3.1). */
+  /** 2^31 by default, and no more than that should be asked for (RFC 4344, section 3.1). */
   readonly packets: number;
   /** An hour by default; looked at when something is sent or received, so that a silent connection stays silent. */
   readonly ms: number;
@@ -60,7 +66,10 @@ interface CommonOptions {
 export interface ServerTransportOptions extends CommonOptions {
   /** At least one; the best first. */
   readonly hostKeys: readonly ServerHostKey[];
-  /** For `server-sig-algs` (RFC 8308, section 3.1). */
+  /**
+   * For `server-sig-algs` (RFC 8308, section 3.1): all that are known unless told otherwise. Without it a stock client
+   * signs with no RSA key.
+   */
   readonly userSignatureAlgorithms?: readonly string[];
 }
 
@@ -801,14 +810,12 @@ export class Transport implements PacketTransport {
   #extInfo(): Buffer {
     const writer = new Writer().byte(message.extInfo);
     if (this.#isClient) return writer.uint32(1).string('ping@openssh.com').string('0').toBuffer();
-    const { userSignatureAlgorithms } = this.#options as ServerTransportOptions;
+    const { userSignatureAlgorithms = allSignatureAlgorithms } = this.#options as ServerTransportOptions;
     const extensions: [string, string][] = [
+      ['server-sig-algs', userSignatureAlgorithms.join(',')],
       ['ping@openssh.com', '0'],
       ['publickey-hostbound@openssh.com', '0'],
     ];
-    if (userSignatureAlgorithms !== undefined) {
-      extensions.unshift(['server-sig-algs', userSignatureAlgorithms.join(',')]);
-    }
     writer.uint32(extensions.length);
     for (const [name, value] of extensions) writer.string(name).string(value);
     return writer.toBuffer();
