@@ -1,7 +1,7 @@
 // The SSH protocol, without Berth's rules: what the other packages may use of this one. The wire format
-// (RFC 4251); keys, certificates and the files that list them, as OpenSSH writes them; the transport layer (RFC 4253)
-// and authentication (RFC 4252) of both roles; the relay that joins two of them; and a probe that shakes hands with a
-// server.
+// (RFC 4251); keys, certificates and the files that list them, as OpenSSH writes them; the transport layer (RFC 4253),
+// authentication (RFC 4252) and the connection protocol (RFC 4254) of both roles; the relay that joins two connections;
+// and a probe that shakes hands with a server. docs/ssh.md explains it.
 
 export { Reader, WireError, type WireProblem, Writer } from './wire.ts';
 export { KeyError, type KeyErrorCode } from './keys/key-error.ts';
@@ -82,17 +82,28 @@ export {
   parseOrigins,
 } from './keys/pattern-list.ts';
 export { type Implementation, implementation } from './transport/implementation.ts';
-export { type Algorithms, defaultAlgorithms, hostCertificateAlgorithms } from './transport/algorithms.ts';
+export {
+  type Algorithms,
+  defaultAlgorithms,
+  hostCertificateAlgorithms,
+  userSignatureAlgorithms,
+} from './transport/algorithms.ts';
 export { type ServerHostKey, serverHostKey } from './transport/host-keys.ts';
 export type { Negotiated } from './transport/kexinit.ts';
 export type { PacketHandler, PacketTransport, Role } from './transport/packet-transport.ts';
+export type { Packets } from './transport/packets.ts';
 export {
   type ClientTransportOptions,
   type RekeyLimits,
   type ServerTransportOptions,
   Transport,
 } from './transport/transport.ts';
-export { TransportError, type TransportErrorCode, disconnectReason } from './transport/transport-error.ts';
+export {
+  ProtocolError,
+  TransportError,
+  type TransportErrorCode,
+  disconnectReason,
+} from './transport/transport-error.ts';
 export type * from './authentication/attempt.ts';
 export { AuthenticationError, type Trial } from './authentication/authentication-error.ts';
 export { type AuthenticateOptions, authenticate } from './authentication/client.ts';
@@ -126,7 +137,7 @@ export { WindowBudget } from './relay/window-budget.ts';
 export { ProbeError, type ProbeErrorCode } from './probe-error.ts';
 export { type ProbeOptions, type ProbeResult, probe } from './probe.ts';
 export { Connection, type ConnectionHandlers, type ConnectionOptions } from './connection/connection.ts';
-export type { Channel } from './connection/channel.ts';
+export type { Channel, StderrReader, StderrWriter } from './connection/channel.ts';
 export {
   ChannelError,
   type ChannelErrorCode,
@@ -144,6 +155,7 @@ export type {
 } from './connection/session.ts';
 export type { ClientSession, Exit, SessionOptions } from './connection/session-client.ts';
 export type { TerminalMode, TerminalModes } from './connection/terminal-modes.ts';
+export type { Answer } from './connection/request-queue.ts';
 export type { WindowOptions } from './connection/window.ts';
 export { type ConnectOptions, connect } from './client.ts';
 export { type AcceptOptions, type AcceptedConnection, acceptConnection } from './server.ts';

@@ -12,6 +12,7 @@ import { Connection, type ConnectionHandlers, type ConnectionOptions } from './c
 import { type ServerTransportOptions, Transport } from './transport/transport.ts';
 
 export interface AcceptOptions {
+  /** Announces the algorithms that `authentication` takes, unless it says which itself. */
   readonly transport: ServerTransportOptions;
   readonly authentication: ServerAuthenticationOptions;
   readonly connection?: ConnectionOptions;
@@ -19,6 +20,7 @@ export interface AcceptOptions {
   readonly handlers: (login: ServerAuthenticationResult) => ConnectionHandlers;
 }
 
+/** Who got in, by what, and what they have now. */
 export interface AcceptedConnection extends ServerAuthenticationResult {
   readonly connection: Connection;
 }
@@ -28,7 +30,11 @@ export interface AcceptedConnection extends ServerAuthenticationResult {
  * when the connection ends before, or with what a decision about the login threw.
  */
 export async function acceptConnection(socket: Socket, options: AcceptOptions): Promise<AcceptedConnection> {
-  const transport = Transport.server(socket, options.transport);
+  const { algorithms } = options.authentication;
+  const transport = Transport.server(socket, {
+    ...(algorithms && { userSignatureAlgorithms: algorithms }),
+    ...options.transport,
+  });
   await transport.established;
   const login = await new ServerAuthentication(transport, options.authentication).result;
   const connection = new Connection(transport, options.handlers(login), options.connection);

@@ -59,7 +59,7 @@ import {
 } from './offered-key.ts';
 
 export interface ServerAuthenticationOptions {
-  /** What a client may start with; a decision can change it for the rest of the connection. */
+  /** What a client may start with (`none` is always asked about); a decision can change it for the rest. */
   readonly methods: readonly Method[];
   /** Asked once about each attempt. What it throws ends the connection and is what `result` rejects with. */
   readonly decide: (attempt: Attempt) => Decision | Promise<Decision>;
@@ -71,8 +71,12 @@ export interface ServerAuthenticationOptions {
   readonly maximumAttempts?: number;
   /** How many keys may be shown without a signature, 20 unless told otherwise. Refusing one is no failure. */
   readonly maximumOfferedKeys?: number;
-  /** Names as in `publicKeyAlgorithm`, all of them unless told otherwise; the transport announces the same ones. */
+  /**
+   * Names as in `publicKeyAlgorithm`, all of them unless told otherwise. The transport should announce the same ones
+   * (`userSignatureAlgorithms`); `acceptConnection` sees to it.
+   */
   readonly algorithms?: readonly string[];
+  /** Of keys and of certified keys; 2048 unless told otherwise. */
   readonly minimumRsaBits?: number;
 }
 

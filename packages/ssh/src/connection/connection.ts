@@ -63,12 +63,13 @@ export interface ConnectionHandlers {
 }
 
 export interface ConnectionOptions {
+  /** 256 KiB to start with and 2 MiB at most, within 512 MiB of the process, unless told otherwise. */
   readonly windows?: WindowOptions;
-  /** Open channels, and those that wait for their handler, together. */
+  /** Open channels, and those that wait for their handler, together; 1000 unless told otherwise. */
   readonly maximumChannels?: number;
-  /** Channels of the peer that wait for their handler. */
+  /** Channels of the peer that wait for their handler; 256 unless told otherwise. */
   readonly maximumPendingOpens?: number;
-  /** Asks the peer for a sign of life, and ends the connection when `maximumUnanswered` were not answered. */
+  /** Off unless told otherwise. Asks the peer for a sign of life, and ends the connection when `maximumUnanswered` were not answered. */
   readonly keepalive?: { readonly intervalMs: number; readonly maximumUnanswered: number };
 }
 

@@ -375,6 +375,7 @@ describe('a relay', () => {
   for (const [name, options] of [
     ["on the client's leg", { clientRekey: { bytes: 300_000 } }],
     ["on the upstream's leg", { upstreamRekey: { bytes: 300_000 } }],
+    ['on both legs at once', { clientRekey: { bytes: 200_000 }, upstreamRekey: { bytes: 200_000 } }],
     ['with another cipher on the other leg', { upstreamCipher: 'chacha20-poly1305@openssh.com' }],
     ['with a MAC on the other leg', { upstreamCipher: 'aes256-ctr', clientRekey: { bytes: 500_000 } }],
   ] as const) {
@@ -413,6 +414,30 @@ describe('a relay', () => {
       assert.ok(atUpstream.equals(expected));
     });
   }
+
+  test('goes on when keys are exchanged on both legs while both are full', async (context) => {
+    const both = await stage(context);
+    await openChannel(both);
+    const total = 24 * 1024 * 1024;
+    const chunk = Buffer.alloc(packetBytes);
+    const timer = setInterval(() => {
+      both.client.transport.rekey();
+      both.upstream.transport.rekey();
+    }, 5);
+    context.after(() => clearInterval(timer));
+    const feed = async (peer: Peer): Promise<void> => {
+      for (let sent = 0; sent < total; sent += chunk.length) {
+        while (sent + chunk.length > initialWindow + peer.grantedBytes) {
+          await new Promise((resolve) => setImmediate(resolve));
+        }
+        peer.send(data(0, chunk));
+      }
+    };
+    const take = async (peer: Peer): Promise<void> => {
+      for (let bytes = 0; bytes < total;) bytes += bytesOf(await peer.next()).length;
+    };
+    await Promise.all([both.client, both.upstream].flatMap((peer) => [feed(peer), take(peer)]));
+  });
 
   test('answers what the policy refuses, in the order of the requests', async (context) => {
     const { client, upstream, relay } = await stage(context, {

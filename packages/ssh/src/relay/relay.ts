@@ -51,6 +51,7 @@ export interface GlobalRequest {
 export interface RelayPolicy {
   /** Returns a sentence for the peer when the channel may not be opened. */
   refuseChannel?(open: ChannelOpen): string | undefined;
+  /** Returns whether the request is answered with failure (in silence where no answer is wanted). */
   refuseRequest?(request: ChannelRequest): boolean;
   /** `pass`, `refuse`, or what follows SSH_MSG_REQUEST_SUCCESS where the relay answers itself. */
   answerGlobalRequest?(request: GlobalRequest): 'pass' | 'refuse' | Buffer;
@@ -71,7 +72,7 @@ export interface RelayOptions {
   readonly hostKeys?: readonly SigningKey[];
   /** Of the process; 256 MiB in a budget of the package's own when left out. */
   readonly budget?: WindowBudget;
-  /** Of one connection. */
+  /** Of one connection, opened by either side; 1000 unless told otherwise. */
   readonly maximumChannels?: number;
 }
 

@@ -7,6 +7,7 @@ import { defaultKeyExchangeNames } from './key-exchange.ts';
 import { type Proposal, mark } from './kexinit.ts';
 import type { Role } from './packet-transport.ts';
 
+/** Names as KEXINIT carries them, the best first; `none` and marks are not among them. */
 export interface Algorithms {
   readonly keyExchange: readonly string[];
   /** For a client: the host key algorithms it takes. A server offers those of the keys that it has. */

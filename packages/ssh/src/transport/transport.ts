@@ -12,7 +12,13 @@
 import type { Socket } from 'node:net';
 import { KeyError } from '../keys/key-error.ts';
 import { Reader, WireError, Writer } from '../wire.ts';
-import { type Algorithms, defaultAlgorithms, marks, proposalOf } from './algorithms.ts';
+import {
+  type Algorithms,
+  defaultAlgorithms,
+  marks,
+  proposalOf,
+  userSignatureAlgorithms as allSignatureAlgorithms,
+} from './algorithms.ts';
 import { ByteStream } from './byte-stream.ts';
 import { ClientHandshake, type DirectionKeys, type Outcome, answerHandshake } from './handshake.ts';
 import type { ServerHostKey } from './host-keys.ts';
@@ -40,7 +46,7 @@ import { ProtocolError, TransportError, disconnectReason } from './transport-err
 export interface RekeyLimits {
   /** 1 GiB by default (RFC 4253, section 9), which all ciphers here can bear (RFC 4344, section 3.2). */
   readonly bytes: number;
-  /** 2^31 by default and at most (RFC 4344, section 3.1). */
+  /** 2^31 by default, and no more than that should be asked for (RFC 4344, section 3.1). */
   readonly packets: number;
   /** An hour by default; looked at when something is sent or received, so that a silent connection stays silent. */
   readonly ms: number;
@@ -60,7 +66,10 @@ interface CommonOptions {
 export interface ServerTransportOptions extends CommonOptions {
   /** At least one; the best first. */
   readonly hostKeys: readonly ServerHostKey[];
-  /** For `server-sig-algs` (RFC 8308, section 3.1). */
+  /**
+   * For `server-sig-algs` (RFC 8308, section 3.1): all that are known unless told otherwise. Without it a stock client
+   * signs with no RSA key.
+   */
   readonly userSignatureAlgorithms?: readonly string[];
 }
 
@@ -76,6 +85,8 @@ const clearText = packetAlgorithm('none');
 const noKeys = { iv: Buffer.alloc(0), encryptionKey: Buffer.alloc(0), macKey: Buffer.alloc(0) };
 /** What waits for the end of a key exchange, above which a writer should wait too. */
 const highMark = 128 * 1024;
+/** What a peer may send between our KEXINIT and its own while nobody takes it: the windows of some channels. */
+const maximumHeldBytes = 16 * 1024 * 1024;
 /** Answers to the transport's own messages that a peer asks for and does not read. */
 const maximumUnreadAnswerBytes = 256 * 1024;
 /**
@@ -134,6 +145,7 @@ export class Transport implements PacketTransport {
   #handler: PacketHandler | undefined;
   /** Packets that came while nobody took them. */
   #held: { payload: Buffer; sequenceNumber: number }[] = [];
+  #heldBytes = 0;
   #isPausedByOwner = false;
   #isReading = false;
   /** Payloads that wait for the end of the key exchange. */
@@ -347,7 +359,8 @@ export class Transport implements PacketTransport {
 
   pause(): void {
     this.#isPausedByOwner = true;
-    this.#stream.pause();
+    // A key exchange must go on: what is to be sent waits for it, perhaps on both sides of a relay.
+    if (this.#exchange === undefined) this.#stream.pause();
   }
 
   resume(): void {
@@ -365,6 +378,7 @@ export class Transport implements PacketTransport {
     while (this.#held.length > 0 && this.#handler !== undefined && !this.#isPausedByOwner) {
       const next = this.#held.shift();
       if (next === undefined) break;
+      this.#heldBytes -= next.payload.length;
       const handler = this.#handler;
       this.#guard(() => {
         if (handler.batch === undefined) {
@@ -522,7 +536,7 @@ export class Transport implements PacketTransport {
 
   /** Nobody takes packets: what is not opened yet stays in the stream. */
   get #mustHoldBytes(): boolean {
-    const mustHold = this.#held.length > 0;
+    const mustHold = this.#held.length > 0 && this.#exchange === undefined;
     if (mustHold) this.#stream.pause();
     return mustHold;
   }
@@ -551,9 +565,9 @@ export class Transport implements PacketTransport {
       }
       this.#checkOrder();
       const handler = this.#handler;
-      if (handler === undefined || this.#held.length > 0) {
-        const sequenceNumber = packets.sequenceNumber(index);
-        this.#held.push({ payload: Buffer.from(packets.payload(bytes, index)), sequenceNumber });
+      const mustWait = this.#isPausedByOwner && this.#exchange !== undefined;
+      if (handler === undefined || mustWait || this.#held.length > 0) {
+        this.#hold(Buffer.from(packets.payload(bytes, index)), packets.sequenceNumber(index));
         packets.drop(index);
       } else if (handler.batch !== undefined) {
         hasBatch = true;
@@ -566,6 +580,14 @@ export class Transport implements PacketTransport {
       }
     }
     if (hasBatch) this.#handler?.batch?.(bytes, packets);
+  }
+
+  #hold(payload: Buffer, sequenceNumber: number): void {
+    this.#held.push({ payload, sequenceNumber });
+    this.#heldBytes += payload.length;
+    if (this.#heldBytes > maximumHeldBytes) {
+      throw new TransportError('limit', 'The peer does not answer a key exchange, and sends on and on.');
+    }
   }
 
   /** After its KEXINIT a peer sends nothing but the key exchange until its NEWKEYS (RFC 4253, section 7.1). */
@@ -694,6 +716,7 @@ export class Transport implements PacketTransport {
       hasSentNewKeys: false,
     });
     if (exchange.ownKexInit === undefined) {
+      this.#stream.resume();
       const ownKexInit = formatKexInit(this.#proposal);
       this.#seal(ownKexInit);
       exchange.ownKexInit = ownKexInit;
@@ -827,14 +850,12 @@ export class Transport implements PacketTransport {
   #extInfo(): Buffer {
     const writer = new Writer().byte(message.extInfo);
     if (this.#isClient) return writer.uint32(1).string('ping@openssh.com').string('0').toBuffer();
-    const { userSignatureAlgorithms } = this.#options as ServerTransportOptions;
+    const { userSignatureAlgorithms = allSignatureAlgorithms } = this.#options as ServerTransportOptions;
     const extensions: [string, string][] = [
+      ['server-sig-algs', userSignatureAlgorithms.join(',')],
       ['ping@openssh.com', '0'],
       ['publickey-hostbound@openssh.com', '0'],
     ];
-    if (userSignatureAlgorithms !== undefined) {
-      extensions.unshift(['server-sig-algs', userSignatureAlgorithms.join(',')]);
-    }
     writer.uint32(extensions.length);
     for (const [name, value] of extensions) writer.string(name).string(value);
     return writer.toBuffer();
@@ -855,6 +876,7 @@ export class Transport implements PacketTransport {
     this.#receivedPackets = 0;
     this.#keysSince = performance.now();
     this.#exchange = undefined;
+    if (this.#isPausedByOwner) this.#stream.pause();
     if (!this.#isEstablished) {
       this.#isEstablished = true;
       clearTimeout(this.#handshakeTimer);
