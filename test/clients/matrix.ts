@@ -4,9 +4,11 @@
  * target is a stock server where the peers themselves are checked, and our server or relay where those are.
  */
 import assert from 'node:assert/strict';
+import { execFileSync } from 'node:child_process';
 import { createHash, randomBytes } from 'node:crypto';
 import { once } from 'node:events';
-import { chmodSync, createReadStream, mkdirSync, writeFileSync } from 'node:fs';
+import { chmodSync, constants, createReadStream, mkdirSync, readdirSync, writeFileSync } from 'node:fs';
+import { open } from 'node:fs/promises';
 import { type Server, type Socket, connect as connectSocket, createServer } from 'node:net';
 import type { AddressInfo } from 'node:net';
 import { join } from 'node:path';
@@ -188,23 +190,7 @@ const cases: readonly Case[] = [
   {
     name: 'runs ten sessions at once on one connection',
     needs: ['parallel'],
-    run: async (peer, target) => {
-      const meeting = join(target.home, `meeting-${randomBytes(6).toString('hex')}`);
-      mkdirSync(meeting);
-      chmodSync(meeting, 0o777);
-      const numbers = Array.from({ length: 10 }, (_, index) => index);
-      // Each stays until all are there.
-      const commands = numbers.map(
-        (number) =>
-          `touch ${meeting}/${number}; until [ $(ls ${meeting} | wc -l) = 10 ]; do sleep 0.05; done; echo ${number}`,
-      );
-      const results = await peer.parallel(connectionTo(target, 'parallel'), commands);
-      assert.deepEqual(
-        results.map(({ code, stdout }) => [code, stdout.trim()]),
-        numbers.map((number) => [0, String(number)]),
-        JSON.stringify(results),
-      );
-    },
+    run: (peer, target) => runAtOnce(peer, target, 10),
   },
   {
     name: "reaches a port from the server's side",
@@ -291,19 +277,30 @@ const cases: readonly Case[] = [
   },
 ];
 
-/** The cases that can be asked of this peer on a target that can do so much. */
-export async function casesFor(
+/** A case that cannot be asked of a peer on a target, and what for. */
+export interface Unable {
+  readonly name: string;
+  readonly lacks: string;
+}
+
+/** The cases that can be asked of this peer on a target that can do so much, and the others. */
+export async function sortCases(
   peer: ClientPeer,
   target: Pick<Target, 'abilities' | 'algorithms'>,
-): Promise<Case[]> {
-  const known = (await peer.algorithms()).publicKeys.filter((name) =>
-    target.algorithms.publicKeys.includes(name),
-  );
-  return cases.filter(
-    ({ needs, publicKeys }) =>
-      needs.every((need) => peer.abilities.has(need) && target.abilities.has(need)) &&
-      (publicKeys === undefined || publicKeys.some((name) => known.includes(name))),
-  );
+): Promise<{ able: Case[]; unable: Unable[] }> {
+  const { publicKeys: known } = await peer.algorithms();
+  const able: Case[] = [];
+  const unable: Unable[] = [];
+  for (const each of cases) {
+    const { name, needs, publicKeys } = each;
+    const need = needs.find((ability) => !peer.abilities.has(ability) || !target.abilities.has(ability));
+    const isKnown =
+      publicKeys?.some((key) => known.includes(key) && target.algorithms.publicKeys.includes(key)) ?? true;
+    const lacks = need ?? (isKnown ? undefined : publicKeys?.join(' or '));
+    if (lacks === undefined) able.push(each);
+    else unable.push({ name, lacks });
+  }
+  return { able, unable };
 }
 
 /**
@@ -338,6 +335,41 @@ export async function choices(peer: ClientPeer, target: Target): Promise<Choice[
     ...pick('hostKey', hostKeys, index),
     ...protections[index % Math.max(protections.length, 1)],
   }));
+}
+
+/** Runs so many sessions on one connection, each of which stays until all are there. */
+export async function runAtOnce(peer: ClientPeer, target: Target, count: number): Promise<void> {
+  const meeting = join(target.home, `meeting-${randomBytes(6).toString('hex')}`);
+  mkdirSync(meeting);
+  chmodSync(meeting, 0o777);
+  const gate = join(meeting, 'gate');
+  execFileSync('mkfifo', ['-m', '666', gate]);
+  const numbers = Array.from({ length: count }, (_, index) => index);
+  // Reading waits until somebody writes, and then for its end.
+  const commands = numbers.map((number) => `: > ${meeting}/${number}; cat ${gate}; echo ${number}`);
+  const ended = peer.parallel(connectionTo(target, 'parallel'), commands);
+  let isOver = false;
+  void ended.finally(() => (isOver = true)).catch(() => undefined);
+  await eventually(
+    () => readdirSync(meeting).length > count,
+    (areThere) => areThere || isOver,
+    60_000,
+  );
+  // One that comes to the gate a little later is let through the next time.
+  await eventually(
+    async () => {
+      const writer = await open(gate, constants.O_WRONLY | constants.O_NONBLOCK).catch(() => undefined);
+      await writer?.close();
+    },
+    () => isOver,
+    60_000,
+  );
+  const results = await ended;
+  assert.deepEqual(
+    results.map(({ code, stdout }) => [code, stdout.trim()]),
+    numbers.map((number) => [0, String(number)]),
+    JSON.stringify(results),
+  );
 }
 
 /** Sends bytes through a connection with the given algorithms. */

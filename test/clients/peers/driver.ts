@@ -55,7 +55,7 @@ export function driverClient({ name, abilities, knowsWhatItProposes, prepare }: 
     parameters: [...parameters, ...words],
   });
   const task = (name: string, connection: Connection, ...words: readonly string[]): Invocation =>
-    invoke(`task=${name}`, ...connectionWords(connection), ...words);
+    invoke(...taskWords(name, connection), ...words);
   return {
     name,
     abilities: new Set(abilities),
@@ -149,7 +149,8 @@ export async function buildStep(
   }
 }
 
-function connectionWords(connection: Connection): string[] {
+/** What a driver is told of its task and its connection. */
+export function taskWords(task: string, connection: Connection): string[] {
   const { host, port, user, hostKeys, login, algorithms = {}, rekeyBytes, agent, x11 } = connection;
   const optional = {
     kex: algorithms.kex,
@@ -161,6 +162,7 @@ function connectionWords(connection: Connection): string[] {
     x11,
   };
   return [
+    `task=${task}`,
     ...[`host=${host}`, `port=${port}`, `user=${user}`, ...hostKeys.map((line) => `hostKey=${line}`)],
     ...login.flatMap(stepWords),
     ...Object.entries(optional).flatMap(([name, value]) => (value === undefined ? [] : [`${name}=${value}`])),

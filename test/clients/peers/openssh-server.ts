@@ -98,6 +98,8 @@ async function start(
     const sshd = await startSshd(readFileSync(first.file, 'utf8'), settings, { command });
     return {
       ...{ host: sshd.host, port: sshd.port, log: sshd.log, user: account.user, home: account.home },
+      // sshd says so each time that it has read the client's proposal.
+      exchanges: () => sshd.log().match(/SSH2_MSG_KEXINIT received/g)?.length ?? 0,
       stop: async () => {
         await sshd.stop();
         await remove();

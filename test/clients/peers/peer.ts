@@ -185,6 +185,8 @@ export interface RunningServer {
   readonly home: string;
   /** What the server wrote so far. */
   readonly log: () => string;
+  /** How many exchanges of keys there were on all its connections; undefined when it does not say. */
+  readonly exchanges?: () => number;
   readonly stop: () => Promise<void>;
 }
 

@@ -48,6 +48,8 @@ export class ChannelEndpoint {
   onRequest: (name: string, reader: Reader) => () => Answer = () => () => false;
   /** The peer sent CLOSE, or the connection is over. */
   onClosed: (error: Error | undefined) => void = () => {};
+  /** Whether a program is running whose exit status the peer is still to be told. */
+  owesExitStatus: () => boolean = () => false;
   /** Whether the peer waits for this side's confirmation, not the other way round. */
   isOpenedByPeer = false;
   readonly stderrReader: StderrReader | undefined;
@@ -69,7 +71,10 @@ export class ChannelEndpoint {
   #maximumPacketBytes = 0;
   #isOpen = false;
   #eofReceived = false;
+  #eofSent = false;
   #closeSent = false;
+  /** The peer sent CLOSE, and is answered when the program has ended. */
+  #owesClose = false;
   /** CLOSE was received, or will never be. */
   #isOver = false;
   #isDestroyed = false;
@@ -180,6 +185,10 @@ export class ChannelEndpoint {
 
   /** Closes the channel once all that was written is sent. */
   closeWhenFlushed(): void {
+    if (this.#owesClose) {
+      this.#answerClose();
+      return;
+    }
     if (this.#isOver) {
       this.channel.destroy();
       return;
@@ -212,6 +221,18 @@ export class ChannelEndpoint {
   }
 
   close(): void {
+    // A client that has had EOF and has sent its own closes the channel at once, and takes the exit status until it is
+    // closed from here too. A program ends a little after its output.
+    if (this.#eofSent && !this.#closeSent && this.owesExitStatus()) {
+      this.#owesClose = true;
+      if (!this.#eofReceived) this.#endOfData();
+      return;
+    }
+    this.#answerClose();
+  }
+
+  #answerClose(): void {
+    this.#owesClose = false;
     this.#sendClose();
     this.#endOfMessages();
     this.#host.numberIsFree(this);
@@ -331,6 +352,7 @@ export class ChannelEndpoint {
     if (this.#awaitsStderr && !this.#isOver) return;
     this.#finishing = undefined;
     if (this.#maySend()) this.#send(message.channelEof);
+    this.#eofSent = true;
     done();
   }
 
@@ -348,6 +370,7 @@ export class ChannelEndpoint {
 
   #destroyed(error: Error | null): void {
     this.#isDestroyed = true;
+    if (this.#owesClose) this.#answerClose();
     this.#sendClose();
     this.#inbound.drop();
     const cause = error ?? new ChannelError('closed', 'The channel is closed.');

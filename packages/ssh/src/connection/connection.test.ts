@@ -96,6 +96,62 @@ test('a program gets its input and gives its output, its errors and its exit sta
   assert.deepEqual([clientEnd.channelCount, serverEnd.channelCount], [0, 0]);
 });
 
+test('a client that closes at the end of the output still learns the exit status', async () => {
+  let exit = (): void => assert.fail('not started');
+  let isClosed = false;
+  const { clientEnd, serverEnd } = start({
+    server: {
+      session: (session) => ({
+        exec: () => {
+          session.stderr.end();
+          session.channel.resume().end('output');
+          exit = () => session.exit(7);
+          return true;
+        },
+        closed: () => (isClosed = true),
+      }),
+    },
+  });
+  const session = await clientEnd.session();
+  await session.exec('program');
+  session.stderr.resume();
+  session.channel.end();
+  assert.equal(await text(session.channel), 'output');
+  session.close();
+  await settled();
+  assert.equal(isClosed, false);
+  exit();
+  assert.deepEqual(await session.exited, { status: 7 });
+  await settled();
+  assert.equal(isClosed, true);
+  assert.deepEqual([clientEnd.channelCount, serverEnd.channelCount], [0, 0]);
+});
+
+test('a connection that ends while a program owes its exit status tells its owner', async () => {
+  const closed = Promise.withResolvers<Error | undefined>();
+  const { client, clientEnd, serverEnd } = start({
+    server: {
+      session: (session) => ({
+        exec: () => {
+          session.channel.resume().end();
+          return true;
+        },
+        closed: closed.resolve,
+      }),
+    },
+  });
+  const session = await clientEnd.session();
+  await session.exec('program');
+  session.channel.resume().end();
+  await once(session.channel, 'end');
+  session.close();
+  await settled();
+  client.disconnect(11, 'gone');
+  assert.ok(await closed.promise);
+  await settled();
+  assert.equal(serverEnd.channelCount, 0);
+});
+
 test('all that a client may ask of a session reaches its owner', async () => {
   const seen: unknown[] = [];
   const note =

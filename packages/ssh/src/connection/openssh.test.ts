@@ -15,7 +15,7 @@ import { connect as connectClient } from '../client.ts';
 import { knownHostsLine } from '../keys/known-hosts.ts';
 import { formatPrivateKey } from '../keys/private-key.ts';
 import { type SigningKey, generateSigningKey } from '../keys/signing-key.ts';
-import { type ShellServer, startShellServer } from '../testing/shell-server.ts';
+import { type ShellServer, onlyKey, startShellServer } from '../testing/shell-server.ts';
 import { type Sshd, missingSshd, startSshd } from '../testing/sshd.ts';
 import { ChannelError, ChannelOpenError } from './channel-error.ts';
 import type { Connection, ConnectionHandlers } from './connection.ts';
@@ -85,7 +85,10 @@ describe('our server', { timeout: 120_000 }, () => {
   let server: ShellServer;
 
   before(async () => {
-    server = await startShellServer({ hostKeys: [hostKey, otherHostKey], userKey: userKey.publicKey.blob });
+    server = await startShellServer({
+      hostKeys: [hostKey, otherHostKey],
+      authentication: onlyKey(userKey.publicKey.blob),
+    });
   });
   after(() => server.stop());
 

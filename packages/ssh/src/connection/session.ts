@@ -53,7 +53,10 @@ export interface SessionHandler {
   agent?(): Answer;
   /** The client reads no more of what the program writes. */
   endOfWrite?(): void;
-  /** The client closed the session, or (`error`) the connection is over. The program should be told to end. */
+  /**
+   * The client closed the session, or (`error`) the connection is over. The program should be told to end. A client
+   * that closes when it has read all output to its end waits for `exit`, and this comes after it.
+   */
   closed?(error: Error | undefined): void;
 }
 
@@ -71,12 +74,14 @@ export class Session {
   #handler: SessionHandler = {};
   #hasStarted = false;
   #hasExited = false;
+  #hasToldExit = false;
 
   /** The layer makes it, and calls `handle` with what the owner answers with. */
   constructor(endpoint: ChannelEndpoint) {
     this.#endpoint = endpoint;
     endpoint.onRequest = (name, reader) => this.#request(name, reader);
     endpoint.onClosed = (error) => this.#handler.closed?.(error);
+    endpoint.owesExitStatus = () => this.#hasStarted && !this.#hasToldExit;
   }
 
   /** Reads the program's standard input, writes its standard output. */
@@ -109,6 +114,7 @@ export class Session {
     // A program may be over before its start was answered.
     this.#endpoint.afterRequests(() => {
       this.#endpoint.notify(name, body.toBuffer());
+      this.#hasToldExit = true;
       this.#endpoint.closeWhenFlushed();
     });
   }

@@ -1,27 +1,40 @@
 // A server for tests that gives everybody a shell, as the user who runs the tests: commands, terminals, sftp,
-// forwarding both ways and agents, by child processes and sockets of this machine. On loopback, on a port that the
+// forwarding both ways, agents and X11, by child processes and sockets of this machine. On loopback, on a port that the
 // system chooses.
 
-import { type ChildProcessWithoutNullStreams, spawn } from 'node:child_process';
+import { type ChildProcessWithoutNullStreams, execFileSync, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { mkdtempSync, rmSync } from 'node:fs';
 import { type AddressInfo, type Server, type Socket, connect, createServer } from 'node:net';
 import { constants, tmpdir } from 'node:os';
 import { join as joinPath } from 'node:path';
+import type { ServerAuthenticationOptions } from '../authentication/server.ts';
 import type { Connection, ConnectionHandlers } from '../connection/connection.ts';
 import { type Forward, type Place, join } from '../connection/forwarding.ts';
-import type { PseudoTerminal, Session, SessionHandler } from '../connection/session.ts';
+import type { PseudoTerminal, Session, SessionHandler, X11Request } from '../connection/session.ts';
 import type { SigningKey } from '../keys/signing-key.ts';
 import { acceptConnection } from '../server.ts';
 import { serverHostKey } from '../transport/host-keys.ts';
+import type { ServerTransportOptions } from '../transport/transport.ts';
 
 const sftpServer = '/usr/lib/openssh/sftp-server';
 
 export interface ShellServerOptions {
-  /** The first proves the server; all are announced. */
+  /** The first proves the server, unless `transport` says otherwise; all are announced. */
   readonly hostKeys: readonly SigningKey[];
-  /** The only key that gets in, as a blob. */
-  readonly userKey: Buffer;
+  readonly authentication: Pick<ServerAuthenticationOptions, 'methods' | 'decide'>;
+  readonly transport?: Partial<ServerTransportOptions>;
+}
+
+/** Lets in whoever has the one key. */
+export function onlyKey(blob: Buffer): ShellServerOptions['authentication'] {
+  return {
+    methods: ['publickey'],
+    decide: (attempt) => {
+      if (attempt.method !== 'publickey' || !attempt.key.blob.equals(blob)) return { outcome: 'refuse' };
+      return { outcome: attempt.signed ? 'accept' : 'usable' };
+    },
+  };
 }
 
 export interface ShellServer {
@@ -32,7 +45,11 @@ export interface ShellServer {
   readonly stop: () => Promise<void>;
 }
 
-export async function startShellServer({ hostKeys, userKey }: ShellServerOptions): Promise<ShellServer> {
+export async function startShellServer({
+  hostKeys,
+  authentication,
+  transport,
+}: ShellServerOptions): Promise<ShellServer> {
   const connections: Connection[] = [];
   const failures: unknown[] = [];
   const sockets = new Set<Socket>();
@@ -41,16 +58,8 @@ export async function startShellServer({ hostKeys, userKey }: ShellServerOptions
   const accept = async (socket: Socket): Promise<void> => {
     const shell = new ShellConnection(failures);
     const { connection } = await acceptConnection(socket, {
-      transport: { hostKeys: [serverHostKey(first)] },
-      authentication: {
-        methods: ['publickey'],
-        decide: (attempt) => {
-          if (attempt.method !== 'publickey' || !attempt.key.blob.equals(userKey))
-            return { outcome: 'refuse' };
-          return { outcome: attempt.signed ? 'accept' : 'usable' };
-        },
-        refused: () => ({ outcome: 'refuse' }),
-      },
+      transport: { hostKeys: [serverHostKey(first)], ...transport },
+      authentication: { ...authentication, refused: () => ({ outcome: 'refuse' }) },
       handlers: () => shell.handlers,
     });
     shell.connection = connection;
@@ -138,7 +147,7 @@ class ShellSession implements SessionHandler {
   readonly #env: Record<string, string> = { PATH: process.env['PATH'] ?? '' };
   #terminal: PseudoTerminal | undefined;
   #child: ChildProcessWithoutNullStreams | undefined;
-  #closeAgent: () => void = () => {};
+  readonly #closers: (() => void)[] = [];
 
   constructor(session: Session, open: (forward: Forward) => ReturnType<Connection['open']>) {
     this.#session = session;
@@ -147,6 +156,7 @@ class ShellSession implements SessionHandler {
 
   pty(terminal: PseudoTerminal): boolean {
     this.#terminal = terminal;
+    this.#env['TERM'] = terminal.term;
     return true;
   }
 
@@ -179,13 +189,39 @@ class ShellSession implements SessionHandler {
         () => socket.destroy(),
       );
     });
-    this.#closeAgent = () => {
+    this.#closers.push(() => {
       listener.close();
       rmSync(folder, { recursive: true, force: true });
-    };
+    });
     listener.listen(path);
     await once(listener, 'listening');
     this.#env['SSH_AUTH_SOCK'] = path;
+    return true;
+  }
+
+  async x11({ protocol, cookie, screen }: X11Request): Promise<boolean> {
+    const folder = mkdtempSync(joinPath(tmpdir(), 'x11-'));
+    const listener = createServer({ allowHalfOpen: true }, (socket) => {
+      const { remoteAddress: originHost = '', remotePort: originPort = 0 } = socket;
+      this.#open({ type: 'x11', originHost, originPort }).then(
+        (channel) => join(channel, socket),
+        () => socket.destroy(),
+      );
+    });
+    this.#closers.push(() => {
+      listener.close();
+      rmSync(folder, { recursive: true, force: true });
+    });
+    listener.listen(0, '127.0.0.1');
+    await once(listener, 'listening');
+    // Displays count from this port.
+    const display = (listener.address() as AddressInfo).port - 6000;
+    const file = joinPath(folder, 'authority');
+    execFileSync('xauth', ['-q', '-f', file, 'add', `unix:${display}.${screen}`, protocol, cookie], {
+      stdio: 'ignore',
+    });
+    this.#env['XAUTHORITY'] = file;
+    this.#env['DISPLAY'] = `localhost:${display}.${screen}`;
     return true;
   }
 
@@ -196,7 +232,11 @@ class ShellSession implements SessionHandler {
 
   closed(): void {
     this.#child?.kill('SIGHUP');
-    this.#closeAgent();
+    this.#close();
+  }
+
+  #close(): void {
+    for (const close of this.#closers.splice(0)) close();
   }
 
   #run(program: string, parameters: readonly string[]): boolean {
@@ -209,7 +249,7 @@ class ShellSession implements SessionHandler {
     child.stdout.pipe(channel);
     child.stderr.pipe(stderr);
     child.on('close', (status, signal) => {
-      this.#closeAgent();
+      this.#close();
       if (signal === null) this.#session.exit(status ?? 255);
       else this.#session.exitSignal({ signal: signal.slice(3), isCoreDumped: false, message: '' });
     });
