@@ -574,6 +574,31 @@ for (const [name, protection] of implementations) {
       }
     });
 
+    test('relays nothing over a packet that has come in part, between any two ciphers', () => {
+      for (const [fromName, from] of protectedAlgorithms) {
+        for (const [toName, to] of protectedAlgorithms) {
+          for (let length = 20; length < 36; length += 1) {
+            const messages = [Buffer.alloc(length, 94), Buffer.alloc(60, 94)];
+            const [inner, outer] = [keysFor(from), keysFor(to)];
+            const bytes = sealAll(protection.createProtector(from, inner), messages);
+            const opener = protection.createOpener(from, inner);
+            const packets = new Packets();
+            const cut = bytes.length - 3;
+            const next = opener.open(bytes, 0, cut, packets);
+            const sent: Buffer[] = [];
+            const protector = protection.createProtector(to, outer);
+            const keep = (sealed: Buffer, start: number, end: number): void =>
+              void sent.push(Buffer.from(sealed.subarray(start, end)));
+            reseal(protector, bytes, packets, keep);
+            opener.open(bytes, next, bytes.length, packets);
+            reseal(protector, bytes, packets, keep);
+            const received = openAll(protection.createOpener(to, outer), Buffer.concat(sent));
+            assert.deepEqual(received, messages, `${fromName} to ${toName}`);
+          }
+        }
+      }
+    });
+
     test('covers no payload that it has not sealed yet, wherever the payloads lie', () => {
       const algorithm = algorithmCalled('chacha20-poly1305@openssh.com');
       const place = fc.record({ start: fc.nat(400), length: fc.integer({ min: 1, max: 100 }) });

@@ -51,6 +51,14 @@ export class Packets {
     return this.#word(header.neededBytes);
   }
 
+  /**
+   * Where the bytes of the opened packets end: what lies behind is still to be opened, and not to be written on.
+   * Infinity for payloads of our own, which have their buffer to themselves.
+   */
+  get openedEnd(): number {
+    return this.#word(header.next) || Infinity;
+  }
+
   /** Of the packet `index`, as SSH_MSG_UNIMPLEMENTED names it. */
   sequenceNumber(index: number): number {
     return (this.#word(header.firstSequenceNumber) + index) >>> 0;
@@ -82,6 +90,7 @@ export class Packets {
 
   clear(): void {
     this.words[header.count] = 0;
+    this.words[header.next] = 0;
   }
 
   /** Appends a payload of our own that lies at `start`. Throws RangeError when there is no place for it. */

@@ -24,7 +24,7 @@ export function reseal(
     sealedBytes += protector.sealedBytes(payloadBytes);
   }
   if (start === -1) return 0;
-  if (start >= 0 && start + sealedBytes <= bytes.length) {
+  if (start >= 0 && start + sealedBytes <= Math.min(bytes.length, packets.openedEnd)) {
     const end = protector.seal(bytes, packets, bytes, start);
     if (end !== -1) {
       send(bytes, start, end);
