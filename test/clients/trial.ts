@@ -69,8 +69,11 @@ export async function tryClients(
         before(() =>
           record(
             ...unable.map(({ name, lacks }) => ({
-              ...{ server: server.name, client: client.name, subject: name, lacks },
+              server: server.name,
+              client: client.name,
+              subject: name,
               outcome: 'not able' as const,
+              lacks,
             })),
           ),
         );
