@@ -14,7 +14,7 @@ import { formatPacket } from '../testing/input-buffer.ts';
 import { type PeerConnection, startPeer } from '../testing/peer.ts';
 import { socketPair } from '../testing/socket-pair.ts';
 import { Writer } from '../wire.ts';
-import type { Algorithms } from './algorithms.ts';
+import { type Algorithms, userSignatureAlgorithms } from './algorithms.ts';
 import { type ServerHostKey, serverHostKey } from './host-keys.ts';
 import { keyExchangeNames } from './key-exchange.ts';
 import { message } from './messages.ts';
@@ -172,6 +172,23 @@ describe('two transports', () => {
     assert.equal(pair.client.extensions.get('publickey-hostbound@openssh.com')?.toString(), '0');
     assert.equal(pair.server.extensions.get('ping@openssh.com')?.toString(), '0');
     pair.close();
+  });
+
+  test('announce every signature algorithm unless told otherwise, without which ssh offers no RSA key', async () => {
+    const sockets = await socketPair();
+    Transport.server(sockets.accepted, { hostKeys: [serverHostKey(ed25519)] });
+    const client = Transport.client(sockets.connected, { whyNotHostKey: () => undefined });
+    // The answer comes behind what the server announces.
+    const { promise, resolve } = Promise.withResolvers<void>();
+    client.handle({ packet: () => {}, closed: () => resolve() });
+    await client.established;
+    client.send(Buffer.from([94]));
+    setImmediate(() => sockets.accepted.end());
+    await promise;
+    const announced = client.extensions.get('server-sig-algs')?.toString().split(',');
+    assert.deepEqual(announced, [...userSignatureAlgorithms]);
+    assert.ok(announced?.includes('rsa-sha2-512'));
+    sockets.close();
   });
 
   for (const [side, rekey, clientRekey] of [
