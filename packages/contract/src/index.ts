@@ -13,3 +13,4 @@ export * from './image.ts';
 export * from './dataset.ts';
 export * from './audit.ts';
 export * from './backup.ts';
+export * from './control.ts';

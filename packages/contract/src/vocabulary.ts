@@ -26,8 +26,33 @@ export const passingStatuses: readonly Status[] = [
 export const ownPortModes = ['auto', 'yes', 'no'] as const;
 export type OwnPortMode = (typeof ownPortModes)[number];
 
-export const exposures = ['direct'] as const;
+export const exposures = ['gateway', 'direct'] as const;
 export type Exposure = (typeof exposures)[number];
+
+/** How somebody comes in. `jump-login` is the outer session of a jump, which leads to the inner one only. */
+export const waysIn = ['own-port', 'shared-port', 'jump-login', 'jump', 'terminal', 'jupyter'] as const;
+export type WayIn = (typeof waysIn)[number];
+
+export const loginMethods = ['password', 'publickey', 'keyboard-interactive'] as const;
+export type LoginMethod = (typeof loginMethods)[number];
+
+/** Why an attempt was refused; for records and metrics. What a stranger is told is the same for the first four. */
+export const refusals = [
+  'unknown_name',
+  'wrong_password',
+  'wrong_key',
+  'wrong_certificate',
+  'wrong_signature',
+  'password_off',
+  'not_running',
+  'locked',
+  'banned',
+  'not_allowed',
+  'flood',
+  'unavailable',
+  'failed',
+] as const;
+export type Refusal = (typeof refusals)[number];
 
 /** cpu in cores, memory and storage in GiB, gpu in whole devices. */
 export const resourceBounds = {

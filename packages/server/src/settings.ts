@@ -35,7 +35,42 @@ export interface Settings {
   /** null: the embedded database in `dataDir`. */
   databaseUrl: string | null;
   runtime: 'docker';
-  exposure: 'direct';
+  /** Of new environments. */
+  exposure: 'gateway' | 'direct';
+  /** 0: none. */
+  sharedPort: number;
+  /** What this process runs: the control plane, the data plane, or both. */
+  roles: ('server' | 'gateway')[];
+  /** Processes that serve connections, each with a core of its own to use. */
+  gatewayWorkers: number;
+  /** Account that they run as, where Berth is started as root. */
+  gatewayUser: string;
+  /** Sources whose connections begin with a header of the PROXY protocol. */
+  proxyProtocol: string[];
+  /** What happens to live connections of whoever would not get in any more. */
+  liveConnections: 'keep' | 'cut';
+  /** How long a gateway that ends waits for its connections. */
+  drainSeconds: number;
+  /** How long after a person's stop those who were connected do not start the environment by themselves. */
+  wakeQuietMinutes: number;
+  'lockout.failures': number;
+  'lockout.windowMinutes': number;
+  'lockout.minutes': number;
+  'ban.failures': number;
+  'ban.minutes': number;
+  'limits.attempts': number;
+  'limits.graceSeconds': number;
+  'limits.connectionsPerSecond': number;
+  'limits.unauthenticatedPerSource': number;
+  'limits.startups': { begin: number; ratePercent: number; full: number };
+  /** A file, or `udp://HOST:PORT`; null: nowhere. */
+  authLog: string | null;
+  /** Where gateways on other machines reach the server; null: the Unix socket only. */
+  'control.listen': { host: string; port: number } | null;
+  /** PEM files, absolute: all or none. */
+  'control.certificate': string | null;
+  'control.key': string | null;
+  'control.authority': string | null;
   /** What people are called in new environments: `developer`, or `user<customer id>`. */
   userName: 'developer' | 'customer';
   /** Reference of the environment image behind the catalogue's `default`; null: not known to this server. */
@@ -130,6 +165,22 @@ function isAddressBlock(value: string): boolean {
   );
 }
 
+function addressBlocks(value: string): string[] | undefined {
+  const blocks = value.split(',').map((each) => each.trim());
+  return blocks.every(isAddressBlock) ? blocks : undefined;
+}
+
+function hostAndPort(value: string): { host: string; port: number } | undefined {
+  const match = /^(?:\[([0-9a-fA-F:]+)\]|([^:[\]]+)):(\d{1,5})$/.exec(value);
+  const host = match?.[1] ?? match?.[2] ?? '';
+  const port = Number(match?.[3]);
+  return (isIPv6(host) || hostName(host) !== undefined) && port <= 65535 ? { host, port } : undefined;
+}
+
+function shownPlace({ host, port }: { host: string; port: number }): string {
+  return `${host.includes(':') ? `[${host}]` : host}:${port}`;
+}
+
 /** A database's URL as it may be shown; one that cannot be read is not shown, since a password may be anywhere in it. */
 function withoutPassword(value: string): string {
   const url = URL.parse(value);
@@ -151,13 +202,8 @@ const definitions: Definitions = {
     about: 'Where the API listens.',
     default: { host: '127.0.0.1', port: 8080 },
     allowed: 'HOST:PORT such as 127.0.0.1:8080 or [::1]:8080; port 0 lets the system choose',
-    read(value) {
-      const match = /^(?:\[([0-9a-fA-F:]+)\]|([^:[\]]+)):(\d{1,5})$/.exec(value);
-      const host = match?.[1] ?? match?.[2] ?? '';
-      const port = Number(match?.[3]);
-      return (isIPv6(host) || hostName(host) !== undefined) && port <= 65535 ? { host, port } : undefined;
-    },
-    show: ({ host, port }) => `${host.includes(':') ? `[${host}]` : host}:${port}`,
+    read: hostAndPort,
+    show: shownPlace,
   },
   publicUrl: {
     about: 'How people and programs reach the API; links are made with it.',
@@ -225,10 +271,176 @@ const definitions: Definitions = {
     read: oneOf('docker'),
   },
   exposure: {
-    about: 'What serves an own port.',
+    about: 'What serves the own ports of new environments: the gateway, or the container itself.',
     default: 'direct',
-    allowed: 'direct',
-    read: oneOf('direct'),
+    allowed: 'gateway or direct',
+    read: oneOf('gateway', 'direct'),
+  },
+  sharedPort: {
+    about: "The port for all, where the user name is the environment's id; 0 opens none.",
+    default: 2222,
+    allowed: 'a port, 1 to 65535, or 0',
+    read: wholeNumber(0, 65_535),
+  },
+  roles: {
+    about: 'What runs here: the server, the gateway, or both.',
+    default: ['server', 'gateway'],
+    allowed: 'server, gateway, or both with a comma between',
+    read(value) {
+      const named = value
+        .split(',')
+        .map((each) => (['server', 'gateway'] as const).find((known) => known === each.trim()));
+      return named.every((each) => each !== undefined) ? [...new Set(named)] : undefined;
+    },
+    show: (named) => named.join(','),
+  },
+  gatewayWorkers: {
+    about: 'Processes that serve SSH connections; each can use a core.',
+    default: 1,
+    allowed: 'a number, 1 to 64',
+    read: wholeNumber(1, 64),
+  },
+  gatewayUser: {
+    about: 'The account that they run as where Berth is started as root.',
+    default: 'nobody',
+    allowed: 'the name of an account of this machine',
+    read: (value) => (/^[a-z_][a-z0-9_-]{0,31}$/.test(value) ? value : undefined),
+  },
+  proxyProtocol: {
+    about:
+      'Load balancers whose connections to the gateway begin with a PROXY protocol header (version 1 or 2); from nobody else is one taken.',
+    default: [],
+    defaultInWords: 'none',
+    allowed: 'addresses and CIDR blocks with commas between, such as 10.0.0.0/8,fd00::/8',
+    read: addressBlocks,
+    show: (blocks) => blocks.join(','),
+  },
+  liveConnections: {
+    about:
+      'What happens to connections of whoever would not get in any more (key deleted, password changed, environment stopped); a deletion always cuts.',
+    default: 'keep',
+    allowed: 'keep or cut',
+    read: oneOf('keep', 'cut'),
+  },
+  drainSeconds: {
+    about: 'How long a gateway that is replaced or ends serves the connections that it has.',
+    default: 3600,
+    allowed: 'seconds, 0 to 604800',
+    read: wholeNumber(0, 604_800),
+  },
+  wakeQuietMinutes: {
+    about:
+      'How long after a person stopped an environment only a login with a terminal starts it again, from addresses that were connected.',
+    default: 10,
+    allowed: 'minutes, 0 to 1440',
+    read: wholeNumber(0, 1440),
+  },
+  'lockout.failures': {
+    about: 'Failed logins from one address at one environment that lock that pair.',
+    default: 5,
+    allowed: 'a number, 1 to 1000',
+    read: wholeNumber(1, 1000),
+  },
+  'lockout.windowMinutes': {
+    about: 'Within how long they count.',
+    default: 30,
+    allowed: 'minutes, 1 to 10080',
+    read: wholeNumber(1, 10_080),
+  },
+  'lockout.minutes': {
+    about: 'How long the pair stays locked.',
+    default: 30,
+    allowed: 'minutes, 1 to 10080',
+    read: wholeNumber(1, 10_080),
+  },
+  'ban.failures': {
+    about: 'Failed logins from one address at any environments, within `lockout.windowMinutes`, that ban it.',
+    default: 20,
+    allowed: 'a number, 1 to 10000',
+    read: wholeNumber(1, 10_000),
+  },
+  'ban.minutes': {
+    about: 'How long nothing of a banned address is accepted.',
+    default: 30,
+    allowed: 'minutes, 1 to 10080',
+    read: wholeNumber(1, 10_080),
+  },
+  'limits.attempts': {
+    about: 'Failed attempts after which an SSH connection ends.',
+    default: 5,
+    allowed: 'a number, 1 to 20',
+    read: wholeNumber(1, 20),
+  },
+  'limits.graceSeconds': {
+    about: 'How long somebody may take to log in.',
+    default: 120,
+    allowed: 'seconds, 5 to 600',
+    read: wholeNumber(5, 600),
+  },
+  'limits.connectionsPerSecond': {
+    about: 'New SSH connections of one address in one second, in each gateway worker; more are dropped.',
+    default: 30,
+    allowed: 'a number, 1 to 10000',
+    read: wholeNumber(1, 10_000),
+  },
+  'limits.unauthenticatedPerSource': {
+    about: 'Connections of one address that have not logged in, in each gateway worker; more are dropped.',
+    default: 50,
+    allowed: 'a number, 1 to 10000',
+    read: wholeNumber(1, 10_000),
+  },
+  'limits.startups': {
+    about:
+      'Connections that have not logged in, in each gateway worker: from the first number on some are dropped, beginning with the second in a hundred, and all from the third on (as MaxStartups of sshd).',
+    default: { begin: 500, ratePercent: 30, full: 2000 },
+    allowed: 'BEGIN:PERCENT:FULL such as 500:30:2000',
+    read(value) {
+      const match = /^(\d{1,6}):(\d{1,3}):(\d{1,6})$/.exec(value);
+      const [begin, ratePercent, full] = [Number(match?.[1]), Number(match?.[2]), Number(match?.[3])];
+      return begin >= 1 && ratePercent <= 100 && full >= begin ? { begin, ratePercent, full } : undefined;
+    },
+    show: ({ begin, ratePercent, full }) => `${begin}:${ratePercent}:${full}`,
+  },
+  authLog: {
+    about: "Where each login is written in sshd's own words, for fail2ban and log collectors.",
+    default: null,
+    defaultInWords: 'nowhere',
+    allowed: 'a path of a file, or udp://HOST:PORT of a syslog server',
+    read(value) {
+      const match = /^udp:\/\/(\[[0-9a-fA-F:]+\]|[A-Za-z0-9.-]+):(\d{1,5})$/.exec(value);
+      if (match) return Number(match[2]) <= 65_535 && Number(match[2]) > 0 ? value : undefined;
+      return value.includes('://') ? undefined : path(value);
+    },
+  },
+  'control.listen': {
+    about: 'Where gateways on other machines reach the server, by mutual TLS.',
+    default: null,
+    defaultInWords: 'nowhere: the Unix socket in the data folder only',
+    allowed:
+      'HOST:PORT such as 0.0.0.0:8443, together with control.certificate, control.key and control.authority',
+    read: hostAndPort,
+    show: (place) => place && shownPlace(place),
+  },
+  'control.certificate': {
+    about: 'PEM file of the certificate with which this process shows itself to the other side.',
+    default: null,
+    defaultInWords: 'none',
+    allowed: 'a path of a PEM file',
+    read: path,
+  },
+  'control.key': {
+    about: 'PEM file of the private key of `control.certificate`.',
+    default: null,
+    defaultInWords: 'none',
+    allowed: 'a path of a PEM file',
+    read: path,
+  },
+  'control.authority': {
+    about: "PEM file of the authority that has signed the other side's certificate.",
+    default: null,
+    defaultInWords: 'none',
+    allowed: 'a path of a PEM file',
+    read: path,
   },
   userName: {
     about: 'The user name in new environments.',
@@ -288,10 +500,7 @@ const definitions: Definitions = {
     default: [],
     defaultInWords: 'none',
     allowed: 'addresses and CIDR blocks with commas between, such as 10.0.0.0/8,fd00::/8',
-    read(value) {
-      const blocks = value.split(',').map((each) => each.trim());
-      return blocks.every(isAddressBlock) ? blocks : undefined;
-    },
+    read: addressBlocks,
     show: (blocks) => blocks.join(','),
   },
   passwordMinLength: {
@@ -436,6 +645,15 @@ export function readSettings(environment: NodeJS.ProcessEnv): {
     if (settings[here] === null && settings[other] !== null)
       throw new SettingsError(here, null, given.get(here)?.source ?? 'default', definitions[here].allowed);
   }
+  const control = ['control.listen', 'control.certificate', 'control.key', 'control.authority'] as const;
+  const lacking = control.find((name) => settings[name] === null);
+  if (lacking !== undefined && settings['control.listen'] !== null)
+    throw new SettingsError(
+      lacking,
+      null,
+      given.get(lacking)?.source ?? 'default',
+      definitions[lacking].allowed,
+    );
   return { settings: settings as unknown as Settings, inForce };
 }
 

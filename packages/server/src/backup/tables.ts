@@ -19,6 +19,17 @@ export const backedUpTables = [
   'environment_events',
   'repeatable_requests',
   'audit',
+  'login_names',
+  'gateway_host_keys',
+  'allowlist_entries',
+  'ssh_authorities',
+  'ssh_revocations',
+  'login_failures',
+  'lockouts',
+  'bans',
+  'gateways',
+  'connections',
+  'audit_seals',
 ] as const satisfies (keyof Tables)[];
 
 const rowsAtOnce = 500;

@@ -7,12 +7,14 @@ import { sql } from 'kysely';
 import type { Kysely } from 'kysely';
 import * as firstLine from './migrations/001-first-line.ts';
 import * as peopleAndCatalogues from './migrations/002-people-and-catalogues.ts';
+import * as gateway from './migrations/003-gateway.ts';
 import type { Session } from './database.ts';
 import type { Tables } from './schema.ts';
 
 const migrations: { name: string; up(session: Session): Promise<void> }[] = [
   { name: '001-first-line', up: firstLine.up },
   { name: '002-people-and-catalogues', up: peopleAndCatalogues.up },
+  { name: '003-gateway', up: gateway.up },
 ];
 
 export const knownMigrations = migrations.map(({ name }) => name);

@@ -4,13 +4,16 @@ import type {
   DatasetKind,
   EnvironmentEvent,
   Exposure,
+  Forwarding,
   ImageCheck,
+  LoginMethod,
   OwnPortMode,
   Resources,
   Role,
   Scope,
   Status,
   TokenKind,
+  WayIn,
 } from '@berth/contract';
 import type { ColumnType, Generated, Insertable, Selectable } from 'kysely';
 
@@ -35,6 +38,8 @@ interface CustomersTable {
   name: string;
   created_at: Stamp;
   deleted_at: NullableStamp;
+  /** Whether passwords open its environments at all. */
+  password_login: Generated<boolean>;
 }
 
 /** null: no limit. */
@@ -161,6 +166,15 @@ export interface EnvironmentsTable {
   run_resources: NullableJson<Resources>;
   /** What its last started run has. */
   running_resources: NullableJson<Resources>;
+  /** Of the container that there is; null: there is none. */
+  running_exposure: Generated<Exposure | null>;
+  /** Whether its password opens it; its customer's word holds too. */
+  password_login: Generated<boolean>;
+  /** Whether a login starts it when it is stopped. */
+  wake: Generated<boolean>;
+  forwarding: Json<Forwarding>;
+  /** When a person stopped it last. */
+  stop_asked_at: NullableStamp;
 }
 
 interface PortMappingsTable {
@@ -231,6 +245,127 @@ interface AuditTable {
   source: string | null;
   target: string | null;
   detail: Json<Record<string, unknown>>;
+  /** Id of the attempt that a login was; null: another act. */
+  attempt: Generated<string | null>;
+  seal_id: Generated<number | null>;
+}
+
+/** Environments' ids and accounts' names: user names on the shared port. */
+interface LoginNamesTable {
+  name: string;
+  kind: 'environment' | 'account';
+}
+
+interface GatewayHostKeysTable {
+  /** `ssh-ed25519`, ... */
+  type: string;
+  /** Sealed OpenSSH private key file; purpose `gateway-host-key:<type>`. */
+  private_key: string;
+  public_key: string;
+  created_at: Stamp;
+}
+
+interface AllowlistEntriesTable {
+  id: Generated<number>;
+  customer_id: number;
+  /** null: all of the customer's. */
+  env_id: string | null;
+  /** CIDR in its shortest form. */
+  network: string;
+  note: string;
+  created_at: Stamp;
+}
+
+interface SshAuthoritiesTable {
+  id: Generated<number>;
+  customer_id: number;
+  name: string;
+  type: string;
+  fingerprint: string;
+  public_key: string;
+  created_at: Stamp;
+}
+
+interface SshRevocationsTable {
+  customer_id: number;
+  list: Buffer;
+  updated_at: Stamp;
+}
+
+interface LoginFailuresTable {
+  id: Generated<number>;
+  attempt: string;
+  target: string;
+  source: string;
+  at: Stamp;
+}
+
+interface LockoutsTable {
+  id: Generated<number>;
+  target: string;
+  env_id: string | null;
+  customer_id: number | null;
+  source: string;
+  failures: number;
+  locked_at: Stamp;
+  until: Date;
+  cleared_at: NullableStamp;
+  cleared_by: string | null;
+}
+
+interface BansTable {
+  id: Generated<number>;
+  source: string;
+  failures: number;
+  banned_at: Stamp;
+  until: Date;
+  cleared_at: NullableStamp;
+  cleared_by: string | null;
+}
+
+/** Workers of gateways. */
+interface GatewaysTable {
+  id: string;
+  host: string;
+  version: string;
+  started_at: Date;
+  seen_at: Stamp;
+  connections: number;
+  draining: boolean;
+  ended_at: NullableStamp;
+}
+
+interface ConnectionsTable {
+  id: string;
+  /** The worker; null: straight to the container's sshd. */
+  gateway: string | null;
+  env_id: string;
+  customer_id: number;
+  account: string | null;
+  method: LoginMethod;
+  fingerprint: string | null;
+  key_name: string | null;
+  way: WayIn;
+  source: string;
+  source_port: number;
+  client: string;
+  started_at: Date;
+  seen_at: Stamp;
+  ended_at: NullableStamp;
+  end_reason: string | null;
+  bytes_in: Generated<number>;
+  bytes_out: Generated<number>;
+  channels: Generated<number>;
+  open_channels: Generated<number>;
+}
+
+interface AuditSealsTable {
+  id: number;
+  sealed_at: Stamp;
+  rows: number;
+  first_id: number;
+  last_id: number;
+  hash: Buffer;
 }
 
 export interface Tables {
@@ -249,6 +384,17 @@ export interface Tables {
   environment_events: EventsTable;
   repeatable_requests: RepeatableRequestsTable;
   audit: AuditTable;
+  login_names: LoginNamesTable;
+  gateway_host_keys: GatewayHostKeysTable;
+  allowlist_entries: AllowlistEntriesTable;
+  ssh_authorities: SshAuthoritiesTable;
+  ssh_revocations: SshRevocationsTable;
+  login_failures: LoginFailuresTable;
+  lockouts: LockoutsTable;
+  bans: BansTable;
+  gateways: GatewaysTable;
+  connections: ConnectionsTable;
+  audit_seals: AuditSealsTable;
 }
 
 export type EnvironmentRow = Selectable<EnvironmentsTable>;

@@ -1,16 +1,41 @@
 /** Hands the database's notifications to whoever in this server waits for one environment, or for any. */
+import type { Which } from '@berth/contract';
+import { notify } from '../database/database.ts';
+import type { Session } from '../database/database.ts';
 import type { EnvironmentNotice } from './events.ts';
 
 type Listener = (notice: EnvironmentNotice) => void;
 
+/** What changed that is no environment; each server, and through it each gateway, hears of it. */
+export type Announcement =
+  /** Its allowlist, keys, authorities, or whether passwords are taken. */
+  | { topic: 'customer'; id: number }
+  | { topic: 'account'; name: string }
+  | { topic: 'lockout'; target: string; source: string }
+  | { topic: 'ban'; source: string }
+  /** Live connections that shall end, with the sentence for the person. */
+  | { topic: 'end'; which: Which; sentence: string };
+
+type AnnouncementListener = (announcement: Announcement) => void;
+
+/** Heard when the transaction commits. */
+export async function announce(session: Session, announcement: Announcement): Promise<void> {
+  await notify(session, JSON.stringify(announcement));
+}
+
 export class Notices {
   readonly #any = new Set<Listener>();
   readonly #one = new Map<string, Set<Listener>>();
+  readonly #announcements = new Set<AnnouncementListener>();
   readonly #missed = new Set<() => void>();
 
   /** Called with what came through the database. */
   receive(message: string): void {
-    const notice = JSON.parse(message) as EnvironmentNotice;
+    const notice = JSON.parse(message) as EnvironmentNotice | Announcement;
+    if ('topic' in notice) {
+      for (const listener of this.#announcements) listener(notice);
+      return;
+    }
     for (const listener of [...this.#any, ...(this.#one.get(notice.id) ?? [])]) listener(notice);
   }
 
@@ -27,6 +52,11 @@ export class Notices {
       this.#any.delete(listener);
       this.#missed.delete(onGap);
     };
+  }
+
+  onAnnouncement(listener: AnnouncementListener): () => void {
+    this.#announcements.add(listener);
+    return () => this.#announcements.delete(listener);
   }
 
   onEnvironment(id: string, listener: Listener): () => void {

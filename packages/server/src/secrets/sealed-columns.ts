@@ -8,6 +8,8 @@ export const authorityPurpose = 'authority';
 export const passwordPurpose = (id: string) => `environment-password:${id}`;
 export const hostKeyPurpose = (id: string) => `host-key:${id}`;
 
+export const gatewayHostKeyPurpose = (type: string) => `gateway-host-key:${type}`;
+
 export interface SealedColumn {
   table: keyof Tables;
   column: string;
@@ -21,6 +23,7 @@ export const sealedColumns: SealedColumn[] = [
   { table: 'ssh_credentials', column: 'password', of: ['env_id'], purpose: passwordPurpose },
   { table: 'ssh_credentials', column: 'host_key', of: ['env_id'], purpose: hostKeyPurpose },
   { table: 'environments', column: 'env_vars', of: ['id'], purpose: (id) => `env-vars:${id}` },
+  { table: 'gateway_host_keys', column: 'private_key', of: ['type'], purpose: gatewayHostKeyPurpose },
   {
     table: 'repeatable_requests',
     column: 'answer',
