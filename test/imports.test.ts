@@ -18,12 +18,22 @@ const allowed: Record<string, { packages: string[]; reason: string }> = {
     reason: 'it is what both sides of a wire share, and must not pull in either',
   },
   'packages/ssh': { packages: [], reason: 'it is the protocol, and could be published by itself' },
+  'packages/gateway': {
+    packages: ['@berth/contract', '@berth/contract/vocabulary', '@berth/ssh'],
+    reason: 'it must know nothing of the database, nor of any secret that its server does not give it',
+  },
   'packages/server': {
     packages: ['@berth/contract', '@berth/ssh', '@berth/image/capabilities'],
     reason: 'it must run without the command and without building images',
   },
   'packages/cli': {
-    packages: ['@berth/contract', '@berth/contract/paths', '@berth/contract/vocabulary', '@berth/image'],
+    packages: [
+      '@berth/contract',
+      '@berth/contract/paths',
+      '@berth/contract/vocabulary',
+      '@berth/gateway/supervisor',
+      '@berth/image',
+    ],
     reason: "it speaks to a server over the wire and must work without the server's code",
   },
   image: { packages: [], reason: 'it is built on machines that have nothing else of Berth' },
