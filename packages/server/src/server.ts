@@ -111,6 +111,7 @@ export async function startServer(
     const addresses = {
       publicUrl: settings.publicUrl ?? '',
       sshHost: settings.sshHost,
+      sharedPort: settings.sharedPort,
       passwordAges: settings,
     };
     const services: Services = {

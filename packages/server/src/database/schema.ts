@@ -405,5 +405,6 @@ export type EventRow = Selectable<EventsTable>;
 export type ImageRow = Selectable<ImagesTable>;
 export type DatasetRow = Selectable<DatasetsTable>;
 export type PortMappingRow = Selectable<PortMappingsTable>;
+export type AllowlistEntryRow = Selectable<AllowlistEntriesTable>;
 export type AuditRow = Selectable<AuditTable>;
 export type DeviceLoginRow = Selectable<DeviceLoginsTable>;

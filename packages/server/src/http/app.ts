@@ -27,6 +27,7 @@ import type {
 import type { Logger } from 'pino';
 import type { Principal } from '../accounts/principal.ts';
 import { accountRoutes } from '../accounts/routes.ts';
+import { allowlistRoutes } from '../allowlists/routes.ts';
 import { auditRoutes } from '../audit/routes.ts';
 import { customerRoutes } from '../customers/routes.ts';
 import { deviceRoutes } from '../devices/routes.ts';
@@ -229,6 +230,7 @@ export async function makeApp(services: Services): Promise<App> {
       environmentRoutes,
       sshKeyRoutes,
       portRoutes,
+      allowlistRoutes,
       signInRoutes,
       deviceRoutes,
       tokenRoutes,

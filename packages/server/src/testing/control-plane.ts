@@ -135,6 +135,7 @@ export class ControlPlane {
       addresses: {
         publicUrl: 'https://berth.example.com',
         sshHost: 'ssh.example.com',
+        sharedPort: settings.sharedPort ?? read.settings.sharedPort,
         passwordAges: { ...read.settings, ...settings },
       },
       logger,
@@ -268,6 +269,7 @@ export class ControlPlane {
       'environment_events',
       'port_mappings',
       'ssh_credentials',
+      'allowlist_entries',
       'environments',
       'ssh_keys',
     ] as const) {
