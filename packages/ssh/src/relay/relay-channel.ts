@@ -6,7 +6,7 @@ import { Writer } from '../wire.ts';
 import { message } from '../transport/messages.ts';
 import type { PacketTransport } from '../transport/packet-transport.ts';
 import { ProtocolError } from '../transport/transport-error.ts';
-import type { WindowBudget } from './window-budget.ts';
+import type { WindowBudget } from '../window-budget.ts';
 
 export type Side = 'client' | 'upstream';
 

@@ -15,7 +15,7 @@ import type { TransportError } from '../transport/transport-error.ts';
 import { Reader, Writer } from '../wire.ts';
 import { Relay, type RelayOptions } from './relay.ts';
 import { initialWindow } from './relay-channel.ts';
-import { WindowBudget } from './window-budget.ts';
+import { WindowBudget } from '../window-budget.ts';
 
 const hostKey = serverHostKey(await generateSigningKey('ssh-ed25519'));
 const largeWindow = 64 * 1024 * 1024;

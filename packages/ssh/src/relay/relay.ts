@@ -22,7 +22,7 @@ import type { PacketHandler, PacketTransport } from '../transport/packet-transpo
 import type { Packets } from '../transport/packets.ts';
 import { ProtocolError, type TransportError, disconnectReason } from '../transport/transport-error.ts';
 import { ChannelEnd, RelayChannel, type Side, initialWindow } from './relay-channel.ts';
-import { WindowBudget } from './window-budget.ts';
+import { WindowBudget } from '../window-budget.ts';
 
 export interface ChannelOpen {
   readonly from: Side;
