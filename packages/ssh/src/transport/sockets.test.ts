@@ -118,12 +118,15 @@ for (const [kind, makePair] of [
       const count = 256;
       const [atServer, atClient] = [server, client].map((side) => take(side, count * packetBytes));
       assert.ok(atServer && atClient);
-      await Promise.all([
-        feed(client, count, atClient.drained),
-        feed(server, count, atServer.drained),
-        atServer.all,
-        atClient.all,
-      ]);
+      // So that the kernel takes some of it only later.
+      const { connected } = both.sockets.server;
+      const { accepted } = both.sockets.client;
+      for (const socket of [connected, accepted]) socket.pause();
+      const fed = [feed(client, count, atClient.drained), feed(server, count, atServer.drained)];
+      do await new Promise((resolve) => setImmediate(resolve));
+      while (client.pendingBytes === 0 || server.pendingBytes === 0);
+      for (const socket of [connected, accepted]) socket.resume();
+      await Promise.all([...fed, atServer.all, atClient.all]);
       assert.ok(witness.fromClient > count * packetBytes && witness.fromServer > count * packetBytes);
       // The last key exchange is still on its way.
       while (server.sentBytes > client.receivedBytes || client.sentBytes > server.receivedBytes) {

@@ -365,12 +365,15 @@ export class Transport implements PacketTransport {
 
   // ---- the handler
 
-  handle(handler: PacketHandler): void {
+  handle(handler: PacketHandler, first: readonly Buffer[] = []): void {
     if (this.#isOver) {
       setImmediate(() => handler.closed(this.#error));
       return;
     }
     this.#handler = handler;
+    // What was answered with SSH_MSG_UNIMPLEMENTED is not among them.
+    this.#held.unshift(...first.map((payload) => ({ payload, sequenceNumber: 0 })));
+    for (const payload of first) this.#heldBytes += payload.length;
     if (this.#held.length > 0) setImmediate(() => this.#giveHeld());
     else this.#readOn();
   }
