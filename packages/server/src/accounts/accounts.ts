@@ -5,6 +5,7 @@ import { audit } from '../audit/audit.ts';
 import type { Actor } from '../audit/audit.ts';
 import { lockCustomer } from '../customers/table.ts';
 import type { Database, Session } from '../database/database.ts';
+import { announce } from '../events/notices.ts';
 import { renewSecrets } from '../environments/table.ts';
 import type { Services } from '../http/app.ts';
 import { pageOf, readCursor } from '../http/pages.ts';
@@ -70,6 +71,7 @@ export async function createAccount(
         field: 'name',
       });
     const id = await insertAccount(transaction, { customer_id, name, role, password_hash: hash });
+    await announce(transaction, { topic: 'account', name });
     await audit(transaction, actor, {
       action: 'account.create',
       target: name,
@@ -132,6 +134,7 @@ export async function removeAccount(
       });
     const keys = await deleteAccounts(transaction, [id]);
     if (keys > 0) await renewSecrets(transaction, account.customer_id);
+    await announce(transaction, { topic: 'customer', id: account.customer_id });
     await audit(transaction, actor, {
       action: 'account.delete',
       target: account.name,

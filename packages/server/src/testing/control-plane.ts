@@ -14,6 +14,7 @@ import { copyEmbedded } from '../../../../test/harness/embedded.ts';
 import type { Principal } from '../accounts/principal.ts';
 import { insertAccount, principalOfAccount } from '../accounts/table.ts';
 import type { Asker } from '../audit/audit.ts';
+import { Directory } from '../control/directory.ts';
 import { firstStart } from '../customers/first-start.ts';
 import type { Installation } from '../customers/first-start.ts';
 import { openDataFolder } from '../data-folder.ts';
@@ -22,7 +23,7 @@ import type { Database } from '../database/database.ts';
 import { migrate } from '../database/migrate.ts';
 import { createEnvironment, getEnvironment } from '../environments/environments.ts';
 import { listEvents } from '../events/events.ts';
-import { Notices } from '../events/notices.ts';
+import { Notices, announce } from '../events/notices.ts';
 import type { Services } from '../http/app.ts';
 import { setDefaultImage } from '../images/table.ts';
 import { claimLoginName } from '../login-names/table.ts';
@@ -101,6 +102,8 @@ export class ControlPlane {
       (message) => notices.receive(message),
       () => notices.receiveGap(),
     );
+    const directory = await Directory.open({ database, notices, logger });
+    undo.push(() => directory.close());
     const runtime = beside?.runtime ?? new MemoryRuntime();
     if (!beside) undo.push(() => runtime.close());
     const read = readSettings({
@@ -123,6 +126,7 @@ export class ControlPlane {
       poolUse: () => opened.poolUse(),
       queriesRun: () => opened.queriesRun(),
       notices,
+      directory,
       platform: {
         version: '0.1.0',
         installationId: installation.id,
@@ -185,6 +189,7 @@ export class ControlPlane {
     const name = `${role}-of-${customer}`;
     await claimLoginName(database, name, 'account');
     await insertAccount(database, { customer_id: id, name, role, password_hash: await testPasswordHash });
+    await announce(database, { topic: 'customer', id });
     const principal = await principalOfAccount(database, name);
     if (!principal) throw new Error('the account was just made');
     const { token } = await issueToken(database, {
@@ -278,6 +283,7 @@ export class ControlPlane {
     ] as const) {
       await this.database.deleteFrom(table).execute();
     }
+    await this.services.directory.reload();
     this.runtime.heal();
     this.runtime.silent = false;
     this.runtime.heldPorts.clear();
