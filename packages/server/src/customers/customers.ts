@@ -51,6 +51,7 @@ export async function createCustomer(database: Database, actor: Actor, name: str
   return database.transaction().execute(async (transaction) => {
     const id = await insertCustomer(transaction, wanted);
     if (id === undefined) throw nameTaken(wanted);
+    await announce(transaction, { topic: 'customer', id });
     await audit(transaction, actor, {
       action: 'customer.create',
       target: wanted,
@@ -117,6 +118,7 @@ export async function removeCustomer(
     const keys = await deleteAccounts(transaction, accounts);
     await deleteEntriesOf(transaction, { customerId: id });
     await markDeleted(transaction, id);
+    await announce(transaction, { topic: 'customer', id });
     await audit(transaction, actor, {
       action: 'customer.delete',
       target: name,

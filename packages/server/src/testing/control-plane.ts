@@ -12,8 +12,9 @@ import { pino } from 'pino';
 import type { TestDatabase } from '../../../../test/harness/databases.ts';
 import { copyEmbedded } from '../../../../test/harness/embedded.ts';
 import type { Principal } from '../accounts/principal.ts';
-import { principalOfAccount } from '../accounts/table.ts';
+import { insertAccount, principalOfAccount } from '../accounts/table.ts';
 import type { Asker } from '../audit/audit.ts';
+import { Directory } from '../control/directory.ts';
 import { firstStart } from '../customers/first-start.ts';
 import type { Installation } from '../customers/first-start.ts';
 import { openDataFolder } from '../data-folder.ts';
@@ -22,9 +23,10 @@ import type { Database } from '../database/database.ts';
 import { migrate } from '../database/migrate.ts';
 import { createEnvironment, getEnvironment } from '../environments/environments.ts';
 import { listEvents } from '../events/events.ts';
-import { Notices } from '../events/notices.ts';
+import { Notices, announce } from '../events/notices.ts';
 import type { Services } from '../http/app.ts';
 import { setDefaultImage } from '../images/table.ts';
+import { claimLoginName } from '../login-names/table.ts';
 import { Reconciler } from '../reconciler/reconciler.ts';
 import { KeyRing } from '../secrets/key-ring.ts';
 import { accountHash } from '../secrets/password.ts';
@@ -100,6 +102,8 @@ export class ControlPlane {
       (message) => notices.receive(message),
       () => notices.receiveGap(),
     );
+    const directory = await Directory.open({ database, notices, logger });
+    undo.push(() => directory.close());
     const runtime = beside?.runtime ?? new MemoryRuntime();
     if (!beside) undo.push(() => runtime.close());
     const read = readSettings({
@@ -122,6 +126,7 @@ export class ControlPlane {
       poolUse: () => opened.poolUse(),
       queriesRun: () => opened.queriesRun(),
       notices,
+      directory,
       platform: {
         version: '0.1.0',
         installationId: installation.id,
@@ -183,10 +188,9 @@ export class ControlPlane {
         .returning('id')
         .executeTakeFirstOrThrow());
     const name = `${role}-of-${customer}`;
-    await database
-      .insertInto('accounts')
-      .values({ customer_id: id, name, role, password_hash: await testPasswordHash })
-      .execute();
+    await claimLoginName(database, name, 'account');
+    await insertAccount(database, { customer_id: id, name, role, password_hash: await testPasswordHash });
+    await announce(database, { topic: 'customer', id });
     const principal = await principalOfAccount(database, name);
     if (!principal) throw new Error('the account was just made');
     const { token } = await issueToken(database, {
@@ -265,16 +269,22 @@ export class ControlPlane {
   /** Ends the reconcilers and removes every environment, for the next test. */
   async clear(): Promise<void> {
     for (const reconciler of this.#reconcilers.splice(0)) await reconciler.stop();
+    await this.database.deleteFrom('login_names').where('kind', '=', 'environment').execute();
     for (const table of [
+      'login_failures',
+      'lockouts',
+      'bans',
+      'connections',
+      'allowlist_entries',
       'environment_events',
       'port_mappings',
       'ssh_credentials',
-      'allowlist_entries',
       'environments',
       'ssh_keys',
     ] as const) {
       await this.database.deleteFrom(table).execute();
     }
+    await this.services.directory.reload();
     this.runtime.heal();
     this.runtime.silent = false;
     this.runtime.heldPorts.clear();
