@@ -45,19 +45,6 @@ export async function deleteKey(
   return query.returningAll().executeTakeFirst();
 }
 
-/** `ids` null: all that run. */
-export async function runningEnvironments(
-  session: Session,
-  ids: string[] | null,
-): Promise<Pick<EnvironmentRow, 'id' | 'customer_id'>[]> {
-  let query = session
-    .selectFrom('environments')
-    .select(['id', 'customer_id'])
-    .where('status', '=', 'running');
-  if (ids !== null) query = query.where(sql<boolean>`id = any(${sql.val(ids)}::text[])`);
-  return query.execute();
-}
-
 /** One that was used less than `restMs` ago stays as it is. */
 export async function markUsed(
   session: Session,
