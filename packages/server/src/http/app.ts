@@ -29,6 +29,7 @@ import type { Logger } from 'pino';
 import type { Principal } from '../accounts/principal.ts';
 import { accountRoutes } from '../accounts/routes.ts';
 import { auditRoutes } from '../audit/routes.ts';
+import { connectionRoutes } from '../connections/routes.ts';
 import { customerRoutes } from '../customers/routes.ts';
 import { deviceRoutes } from '../devices/routes.ts';
 import { datasetRoutes } from '../datasets/routes.ts';
@@ -236,6 +237,7 @@ export async function makeApp(services: Services): Promise<App> {
       environmentRoutes,
       sshKeyRoutes,
       portRoutes,
+      connectionRoutes,
       signInRoutes,
       deviceRoutes,
       tokenRoutes,
