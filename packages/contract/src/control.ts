@@ -108,8 +108,10 @@ export interface BanRoute {
 
 /**
  * One line of the state. A stream begins with `begin`, every entry there is, and `complete`; what the gateway knew before
- * and was not told again is void from then on. Each later line is one more than the number before; a gap ends the
- * stream. A null `route` says that there is no such entry (any more).
+ * and was not told again is void from then on: a connection to an environment that is not there ends. Each line after
+ * `complete` is one more than the number before, beginning with that of `complete`; those before it say nothing by
+ * theirs. A gap ends the stream. A null `route` says that there is no such entry (any more). Also before `complete` there
+ * may be `end` lines, of the half minute before, for a gateway that was away for a moment.
  */
 export type StateLine =
   | { type: 'begin'; number: number; server: string }
@@ -131,6 +133,8 @@ export type StateLine =
 export interface Which {
   connection?: string;
   environment?: string;
+  /** Of the environment. */
+  customer?: number;
   /** A login by this key (`SHA256:...`), or by the password. */
   fingerprint?: string;
   method?: LoginMethod;
@@ -269,6 +273,7 @@ export const UpstreamRequest = Type.Object(
 );
 export type UpstreamRequest = Static<typeof UpstreamRequest>;
 
+/** A stream that ends without `ready` and `failed` is of a server that ends: the gateway asks again. */
 export type UpstreamLine =
   /** For the person, as it happens. */
   | { type: 'progress'; message: string; seconds: number }

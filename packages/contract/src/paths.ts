@@ -50,6 +50,8 @@ export const routes = {
   sshKeys: '/api/ssh-keys',
   sshKey: '/api/ssh-keys/:id',
   ports: '/api/ports',
+  connections: '/api/connections',
+  connection: '/api/connections/:id',
   platform: '/api/platform',
   audit: '/api/audit',
   backup: '/api/backup',

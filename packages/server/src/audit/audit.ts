@@ -56,6 +56,6 @@ export async function audit(session: Session, { principal, source }: Actor, act:
 }
 
 /** JSON has a word for half a character; the database's JSON does not. */
-function wellFormed(_name: string, value: unknown): unknown {
+export function wellFormed(_name: string, value: unknown): unknown {
   return typeof value === 'string' ? value.toWellFormed() : value;
 }

@@ -1,10 +1,11 @@
 /** GET /api/audit: who did what, as pages or as JSON Lines. */
 import { Readable } from 'node:stream';
-import { AuditPage, BerthError, ListAudit, routes } from '@berth/contract';
+import { AuditPage, ListAudit, routes } from '@berth/contract';
 import type { AuditRecord } from '@berth/contract';
 import type { Session } from '../database/database.ts';
 import type { AuditRow } from '../database/schema.ts';
 import type { App, Services } from '../http/app.ts';
+import { readMoment } from '../http/moments.ts';
 import { pageOf, readCursor } from '../http/pages.ts';
 import { listAudit } from './table.ts';
 import type { AuditFilters } from './table.ts';
@@ -33,8 +34,8 @@ export function auditRoutes(app: App, { database }: Services): void {
         customerId: customer_id,
         target,
         outcome,
-        since: readTime('since', request.query.since),
-        until: readTime('until', request.query.until),
+        since: readMoment('since', request.query.since),
+        until: readMoment('until', request.query.until),
       };
       const before = readCursor(cursor, ['number'])?.[0] as number | undefined;
       if (request.headers.accept?.includes(jsonLines)) {
@@ -57,17 +58,6 @@ async function* lines(session: Session, filters: AuditFilters, rows: AuditRow[])
     if (last === undefined || read.length < batch) return;
     read = await listAudit(session, filters, last.id, batch);
   }
-}
-
-/** What lies beyond the years that a database's time has is as good as the first and the last of them. */
-function readTime(field: string, value: string | undefined): Date | undefined {
-  if (value === undefined) return undefined;
-  const time = Date.parse(value);
-  if (Number.isNaN(time))
-    throw new BerthError('bad_request', `${field}: is ${JSON.stringify(value)}, which is no moment.`, {
-      field,
-    });
-  return new Date(Math.min(Math.max(time, 0), Date.UTC(9999, 11, 31)));
 }
 
 function present({ at, ...row }: AuditRow): AuditRecord {

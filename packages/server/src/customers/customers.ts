@@ -115,7 +115,7 @@ export async function removeCustomer(
       action: 'customer.delete',
       target: name,
       customerId: id,
-      detail: { id, accounts: accounts.length, ssh_keys: keys },
+      detail: { id, accounts: accounts.length, ssh_keys: keys.length },
     });
   });
 }

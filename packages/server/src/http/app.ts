@@ -6,6 +6,7 @@
 import { randomUUID } from 'node:crypto';
 import { BerthError, Problem, routes } from '@berth/contract';
 import type { Scope } from '@berth/contract';
+import type { SigningKey } from '@berth/ssh';
 import fastifyCookie from '@fastify/cookie';
 import fastifyHelmet from '@fastify/helmet';
 import fastifyRateLimit from '@fastify/rate-limit';
@@ -28,12 +29,14 @@ import type { Logger } from 'pino';
 import type { Principal } from '../accounts/principal.ts';
 import { accountRoutes } from '../accounts/routes.ts';
 import { auditRoutes } from '../audit/routes.ts';
+import { connectionRoutes } from '../connections/routes.ts';
 import { customerRoutes } from '../customers/routes.ts';
 import { deviceRoutes } from '../devices/routes.ts';
 import { datasetRoutes } from '../datasets/routes.ts';
 import type { Addresses } from '../environments/present.ts';
 import { environmentRoutes } from '../environments/routes.ts';
 import type { Directory } from '../control/directory.ts';
+import type { UpstreamAddresses } from '../control/upstream.ts';
 import type { Notices } from '../events/notices.ts';
 import { imageRoutes } from '../images/routes.ts';
 import { backupRoutes } from '../backup/routes.ts';
@@ -84,6 +87,9 @@ export interface Services {
   queriesRun: () => number;
   notices: Notices;
   directory: Directory;
+  upstreamAddresses: UpstreamAddresses;
+  /** Signs what opens the environments. */
+  authority: SigningKey;
   platform: Platform;
   addresses: Addresses;
   logger: Logger;
@@ -231,6 +237,7 @@ export async function makeApp(services: Services): Promise<App> {
       environmentRoutes,
       sshKeyRoutes,
       portRoutes,
+      connectionRoutes,
       signInRoutes,
       deviceRoutes,
       tokenRoutes,
