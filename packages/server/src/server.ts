@@ -8,6 +8,7 @@ import { type Implementation, implementation } from '@berth/ssh';
 import Docker from 'dockerode';
 import type { Logger } from 'pino';
 import { Directory } from './control/directory.ts';
+import { UpstreamAddresses } from './control/upstream.ts';
 import { firstStart } from './customers/first-start.ts';
 import { openDataFolder } from './data-folder.ts';
 import { openDatabase } from './database/database.ts';
@@ -86,6 +87,7 @@ export async function startServer(
       portAddress: settings.portAddress,
       guardImage: settings.environmentImage,
     });
+    const upstreamAddresses = new UpstreamAddresses({ runtime, directory });
     const platform: Platform = {
       version,
       installationId: installation.id,
@@ -135,6 +137,8 @@ export async function startServer(
       queriesRun: () => opened.queriesRun(),
       notices,
       directory,
+      upstreamAddresses,
+      authority: installation.authority,
       platform,
       addresses,
       logger,

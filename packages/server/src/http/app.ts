@@ -6,6 +6,7 @@
 import { randomUUID } from 'node:crypto';
 import { BerthError, Problem, routes } from '@berth/contract';
 import type { Scope } from '@berth/contract';
+import type { SigningKey } from '@berth/ssh';
 import fastifyCookie from '@fastify/cookie';
 import fastifyHelmet from '@fastify/helmet';
 import fastifyRateLimit from '@fastify/rate-limit';
@@ -34,6 +35,7 @@ import { datasetRoutes } from '../datasets/routes.ts';
 import type { Addresses } from '../environments/present.ts';
 import { environmentRoutes } from '../environments/routes.ts';
 import type { Directory } from '../control/directory.ts';
+import type { UpstreamAddresses } from '../control/upstream.ts';
 import type { Notices } from '../events/notices.ts';
 import { imageRoutes } from '../images/routes.ts';
 import { backupRoutes } from '../backup/routes.ts';
@@ -84,6 +86,9 @@ export interface Services {
   queriesRun: () => number;
   notices: Notices;
   directory: Directory;
+  upstreamAddresses: UpstreamAddresses;
+  /** Signs what opens the environments. */
+  authority: SigningKey;
   platform: Platform;
   addresses: Addresses;
   logger: Logger;

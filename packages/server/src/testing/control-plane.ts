@@ -15,6 +15,7 @@ import type { Principal } from '../accounts/principal.ts';
 import { insertAccount, principalOfAccount } from '../accounts/table.ts';
 import type { Asker } from '../audit/audit.ts';
 import { Directory } from '../control/directory.ts';
+import { UpstreamAddresses } from '../control/upstream.ts';
 import { firstStart } from '../customers/first-start.ts';
 import type { Installation } from '../customers/first-start.ts';
 import { openDataFolder } from '../data-folder.ts';
@@ -127,6 +128,8 @@ export class ControlPlane {
       queriesRun: () => opened.queriesRun(),
       notices,
       directory,
+      upstreamAddresses: new UpstreamAddresses({ runtime, directory }),
+      authority: installation.authority,
       platform: {
         version: '0.1.0',
         installationId: installation.id,
