@@ -156,11 +156,7 @@ export class LoginFailures {
       if (ban.isNew) {
         await announce(transaction, { topic: 'ban', source });
         const detail = { failures, until: until.toISOString() };
-        await audit(
-          transaction,
-          { principal: null, source },
-          { action: 'ban.set', target: source, detail },
-        );
+        await audit(transaction, { principal: null, source }, { action: 'ban.set', target: source, detail });
       }
       return until;
     });
