@@ -5,6 +5,8 @@ export * from './common.ts';
 export * from './vocabulary.ts';
 export * from './environment.ts';
 export * from './ssh-key.ts';
+export * from './ssh-authority.ts';
+export * from './lockout.ts';
 export * from './port.ts';
 export * from './account.ts';
 export * from './platform.ts';

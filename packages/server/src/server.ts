@@ -18,6 +18,7 @@ import { Certificate } from './http/certificate.ts';
 import { localSockets, makeApp } from './http/app.ts';
 import type { Services } from './http/app.ts';
 import { setDefaultImage } from './images/table.ts';
+import { LoginFailures } from './lockouts/login-failures.ts';
 import type { Platform } from './platform/platform.ts';
 import { startHousekeeping } from './housekeeping/housekeeping.ts';
 import { Reconciler } from './reconciler/reconciler.ts';
@@ -79,6 +80,8 @@ export async function startServer(
     );
     const directory = await Directory.open({ database, notices, logger });
     undo.push(() => directory.close());
+    const loginFailures = new LoginFailures({ database, logger });
+    undo.push(() => loginFailures.close());
 
     const runtime = new DockerRuntime({
       docker: new Docker(),
@@ -137,6 +140,7 @@ export async function startServer(
       queriesRun: () => opened.queriesRun(),
       notices,
       directory,
+      loginFailures,
       upstreamAddresses,
       authority: installation.authority,
       platform,

@@ -16,7 +16,10 @@ export async function lockHousekeeping(session: Session): Promise<boolean> {
   return rows[0]?.locked === true;
 }
 
-type Retention = Pick<Settings, 'retention.events' | 'retention.audit' | 'retention.history'>;
+type Retention = Pick<
+  Settings,
+  'retention.events' | 'retention.audit' | 'retention.history' | 'lockout.windowMinutes'
+>;
 
 /** Deletes at most a thousand rows of each kind. @returns how many of which */
 export async function deleteExpired(session: Session, settings: Retention): Promise<Record<string, number>> {
@@ -24,6 +27,7 @@ export async function deleteExpired(session: Session, settings: Retention): Prom
     'retention.events': eventDays,
     'retention.audit': auditDays,
     'retention.history': historyDays,
+    'lockout.windowMinutes': windowMinutes,
   } = settings;
   const limit = sql`limit ${sql.lit(rowsAtOnce)}`;
   const before = (days: number) => sql`now() - make_interval(days => ${days}::integer)`;
@@ -49,6 +53,12 @@ export async function deleteExpired(session: Session, settings: Retention): Prom
     (select account_id, key from repeatable_requests
      where created_at < now() - make_interval(hours => ${keptHours}::integer) ${limit})`,
   );
+  const windowStart = sql`now() - make_interval(mins => ${windowMinutes}::integer)`;
+  await remove(
+    'failed logins',
+    sql`delete from login_failures where id in
+    (select id from login_failures where at < ${windowStart} ${limit})`,
+  );
   if (eventDays > 0) {
     await remove(
       'events',
@@ -63,6 +73,18 @@ export async function deleteExpired(session: Session, settings: Retention): Prom
       sql`delete from audit where id in
       (select id from audit where at < ${before(auditDays)} ${limit})`,
     );
+    // Within the window they still say which failures count no more.
+    for (const [table, setAt] of [
+      ['lockouts', 'locked_at'],
+      ['bans', 'banned_at'],
+    ] as const) {
+      const over = sql`least(until, cleared_at) < ${before(auditDays)} and ${sql.ref(setAt)} < ${windowStart}`;
+      await remove(
+        table,
+        sql`delete from ${sql.table(table)} where id in
+        (select id from ${sql.table(table)} where ${over} ${limit})`,
+      );
+    }
   }
   if (historyDays > 0) {
     await remove(

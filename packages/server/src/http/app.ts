@@ -44,6 +44,8 @@ import type { DataFolder } from '../data-folder.ts';
 import type { Database, PoolUse } from '../database/database.ts';
 import type { Lifecycle } from '../lifecycle.ts';
 import { Metrics } from '../metrics/metrics.ts';
+import type { LoginFailures } from '../lockouts/login-failures.ts';
+import { lockoutRoutes } from '../lockouts/routes.ts';
 import { metricsRoutes } from '../metrics/routes.ts';
 import { platformRoutes } from '../platform/routes.ts';
 import type { Platform } from '../platform/platform.ts';
@@ -56,6 +58,7 @@ import type { SettingInForce, Settings } from '../settings.ts';
 import { authenticate, localPrincipal } from '../sign-in/authenticate.ts';
 import { TooManyTries, networkOf } from '../sign-in/limits.ts';
 import { signInRoutes } from '../sign-in/routes.ts';
+import { sshAuthorityRoutes } from '../ssh-authorities/routes.ts';
 import { sshKeyRoutes } from '../ssh-keys/routes.ts';
 import { tokenRoutes } from '../tokens/routes.ts';
 import { storageRoutes } from '../storage/routes.ts';
@@ -88,6 +91,7 @@ export interface Services {
   notices: Notices;
   directory: Directory;
   upstreamAddresses: UpstreamAddresses;
+  loginFailures: LoginFailures;
   /** Signs what opens the environments. */
   authority: SigningKey;
   platform: Platform;
@@ -236,6 +240,8 @@ export async function makeApp(services: Services): Promise<App> {
     for (const register of [
       environmentRoutes,
       sshKeyRoutes,
+      sshAuthorityRoutes,
+      lockoutRoutes,
       portRoutes,
       connectionRoutes,
       signInRoutes,

@@ -27,6 +27,7 @@ import { listEvents } from '../events/events.ts';
 import { Notices, announce } from '../events/notices.ts';
 import type { Services } from '../http/app.ts';
 import { setDefaultImage } from '../images/table.ts';
+import { LoginFailures } from '../lockouts/login-failures.ts';
 import { claimLoginName } from '../login-names/table.ts';
 import { Reconciler } from '../reconciler/reconciler.ts';
 import { KeyRing } from '../secrets/key-ring.ts';
@@ -105,6 +106,8 @@ export class ControlPlane {
     );
     const directory = await Directory.open({ database, notices, logger });
     undo.push(() => directory.close());
+    const loginFailures = new LoginFailures({ database, logger });
+    undo.push(() => loginFailures.close());
     const runtime = beside?.runtime ?? new MemoryRuntime();
     if (!beside) undo.push(() => runtime.close());
     const read = readSettings({
@@ -128,6 +131,7 @@ export class ControlPlane {
       queriesRun: () => opened.queriesRun(),
       notices,
       directory,
+      loginFailures,
       upstreamAddresses: new UpstreamAddresses({ runtime, directory }),
       authority: installation.authority,
       platform: {
