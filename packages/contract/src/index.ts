@@ -14,3 +14,4 @@ export * from './dataset.ts';
 export * from './audit.ts';
 export * from './backup.ts';
 export * from './control.ts';
+export * from './gateway-metrics.ts';

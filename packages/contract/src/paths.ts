@@ -52,6 +52,8 @@ export const routes = {
   ports: '/api/ports',
   platform: '/api/platform',
   audit: '/api/audit',
+  auditExport: '/api/audit/export',
+  auditVerify: '/api/audit/verify',
   backup: '/api/backup',
   restore: '/api/restore',
   rotateSecrets: '/api/secrets/rotate',

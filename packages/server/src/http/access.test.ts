@@ -41,6 +41,8 @@ const rules: Record<string, Rule> = {
   [`GET ${routes.metrics}`]: 'admin',
   [`GET ${routes.platform}`]: 'admin',
   [`GET ${routes.audit}`]: 'admin',
+  [`GET ${routes.auditExport}`]: 'admin',
+  [`GET ${routes.auditVerify}`]: 'admin',
   [`GET ${routes.backup}`]: 'admin',
   [`POST ${routes.restore}`]: 'admin',
   [`POST ${routes.rotateSecrets}`]: 'admin',
