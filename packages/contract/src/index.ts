@@ -14,4 +14,3 @@ export * from './dataset.ts';
 export * from './audit.ts';
 export * from './backup.ts';
 export * from './control.ts';
-export * from './gateway-metrics.ts';

@@ -5,7 +5,7 @@
 import type { AttemptRecord } from '@berth/contract';
 import { sql } from 'kysely';
 import type { Session } from '../database/database.ts';
-import { storable } from './audit.ts';
+import { wellFormed } from './audit.ts';
 
 export const loginAction = 'ssh.login';
 
@@ -35,7 +35,7 @@ export async function recordAttempts(session: Session, records: AttemptRecord[])
   const { rows: written } = await sql<{ attempt: string }>`
     insert into audit (attempt, at, action, outcome, account, customer_id, source, target, detail)
     select attempt, least(at, clock_timestamp()), ${loginAction}, outcome, account, customer_id, source, target, detail
-    from jsonb_to_recordset(${JSON.stringify(rows, storable)}::jsonb) as given (attempt text, at timestamptz,
+    from jsonb_to_recordset(${JSON.stringify(rows, wellFormed)}::jsonb) as given (attempt text, at timestamptz,
       outcome text, account text, customer_id integer, source text, target text, detail jsonb)
     on conflict (attempt) do nothing
     returning attempt`.execute(session);

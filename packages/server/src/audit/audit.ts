@@ -50,7 +50,7 @@ export async function audit(session: Session, { principal, source }: Actor, act:
       customer_id: act.customerId ?? principal?.customerId ?? null,
       source,
       target: act.target ?? null,
-      detail: JSON.stringify(act.detail ?? {}, storable),
+      detail: JSON.stringify(act.detail ?? {}, wellFormed),
     })
     .execute();
 }
@@ -58,6 +58,6 @@ export async function audit(session: Session, { principal, source }: Actor, act:
 /**
  * For `JSON.stringify`: JSON has words for half a character and for the zero one; the database's JSON and text do not.
  */
-export function storable(_name: string, value: unknown): unknown {
+export function wellFormed(_name: string, value: unknown): unknown {
   return typeof value === 'string' ? value.toWellFormed().replaceAll('\0', '\ufffd') : value;
 }

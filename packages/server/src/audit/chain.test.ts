@@ -314,6 +314,34 @@ for (const on of databases) {
       await fresh.close();
     });
 
+    test('is as whole in a backup that was restored', async () => {
+      await write(1, 'not sealed when the backup is made');
+      const backup = await ask(routes.backup);
+      assert.equal(backup.statusCode, 200);
+      const { last_hash } = await verdict();
+      assert.ok(last_hash);
+      const other = databases.find((each) => each !== on && each.skip === false) ?? on;
+      const target = await ControlPlane.open(other);
+      const restored = await makeApp(target.services);
+      const chief = await target.account('operators', 'admin');
+      const answer = await restored.inject({
+        method: 'POST',
+        url: routes.restore,
+        headers: { authorization: `Bearer ${chief.token}`, 'content-type': 'application/gzip' },
+        payload: backup.rawPayload,
+      });
+      assert.equal(answer.statusCode, 200, answer.body);
+      await seal(target.database);
+      let last: AuditVerifyLine | undefined;
+      for await (const line of verifyAudit(target.database, last_hash)) last = line;
+      const { faults: found, unsealed, records_since } = last as AuditVerdict;
+      // What was not sealed, that the backup was made, and that it was restored.
+      assert.deepEqual([found, unsealed, records_since], [[], 0, 3]);
+      await assert.rejects(sql`delete from audit`.execute(target.database), /append-only/);
+      await restored.close();
+      await target.close();
+    });
+
     // PGlite has one session.
     if (on.name === 'PostgreSQL') {
       test('grows by one server at a time, and waits for no transaction', async () => {
