@@ -61,6 +61,8 @@ export const routes = {
   connection: '/api/connections/:id',
   platform: '/api/platform',
   audit: '/api/audit',
+  auditExport: '/api/audit/export',
+  auditVerify: '/api/audit/verify',
   backup: '/api/backup',
   restore: '/api/restore',
   rotateSecrets: '/api/secrets/rotate',

@@ -9,6 +9,8 @@ import Docker from 'dockerode';
 import type { Logger } from 'pino';
 import { Directory } from './control/directory.ts';
 import { UpstreamAddresses } from './control/upstream.ts';
+import { AuthLog } from './audit/auth-log.ts';
+import { startSealing } from './audit/sealing.ts';
 import { firstStart } from './customers/first-start.ts';
 import { openDataFolder } from './data-folder.ts';
 import { openDatabase } from './database/database.ts';
@@ -22,6 +24,7 @@ import { LoginFailures } from './lockouts/login-failures.ts';
 import type { Platform } from './platform/platform.ts';
 import { startHousekeeping } from './housekeeping/housekeeping.ts';
 import { Reconciler } from './reconciler/reconciler.ts';
+import { GatewayMetrics } from './metrics/gateway-metrics.ts';
 import { DockerRuntime } from './runtime/docker/docker-runtime.ts';
 import { KeyRing } from './secrets/key-ring.ts';
 import type { SettingInForce, Settings } from './settings.ts';
@@ -67,6 +70,9 @@ export async function startServer(
     const migrated = await migrate(database);
     if (migrated.length > 0) logger.info({ migrations: migrated }, 'the database was brought up to date');
 
+    // Ends after all that writes to the audit log.
+    undo.push(startSealing(database, logger));
+
     const { installation, firstPassword } = await firstStart(database, keyRing, folder);
     if (settings.environmentImage !== null) await setDefaultImage(database, settings.environmentImage);
     const notices = new Notices();
@@ -110,6 +116,8 @@ export async function startServer(
       authorityPublic: installation.authorityPublic,
       logger,
     };
+    const authLog = new AuthLog(settings, logger);
+    undo.push(() => authLog.close());
     const stopping = new AbortController();
     let reconciler: Reconciler | null = null;
     const startReconciler = async () => {
@@ -138,6 +146,8 @@ export async function startServer(
       },
       poolUse: () => opened.poolUse(),
       queriesRun: () => opened.queriesRun(),
+      gatewayMetrics: new GatewayMetrics(),
+      authLog,
       notices,
       directory,
       loginFailures,

@@ -56,6 +56,7 @@ export class ControlDouble implements AsyncDisposable {
       forceCommand: null,
       touchRequired: false,
       verificationRequired: false,
+      terminal: true,
     },
     upstream: { host: '127.0.0.1', port: 1, user: 'developer', hostKey: 'AAAA', certificate: 'AAAA' },
   });

@@ -1,5 +1,6 @@
 /** Housekeeping's queries: what has served its time. */
 import { sql } from 'kysely';
+import { pruneAudit } from '../audit/retention.ts';
 import type { Session } from '../database/database.ts';
 import { keptHours } from '../http/repeatable.ts';
 import { releaseLoginNames } from '../login-names/table.ts';
@@ -68,11 +69,7 @@ export async function deleteExpired(session: Session, settings: Retention): Prom
     );
   }
   if (auditDays > 0) {
-    await remove(
-      'audit records',
-      sql`delete from audit where id in
-      (select id from audit where at < ${before(auditDays)} ${limit})`,
-    );
+    deleted['audit records'] = await pruneAudit(session, auditDays);
     // Within the window they still say which failures count no more.
     for (const [table, setAt] of [
       ['lockouts', 'locked_at'],

@@ -13,7 +13,8 @@ import { makeApp } from './app.ts';
 import type { App } from './app.ts';
 
 /** A thing of alice's, in the place of a path's parameter. */
-type Thing = 'environment' | 'connection' | 'key' | 'token' | 'account' | 'customer' | 'image' | 'dataset' | 'storage';
+type Thing =
+  'environment' | 'connection' | 'key' | 'token' | 'account' | 'customer' | 'image' | 'dataset' | 'storage';
 
 /**
  * - `public`: answers without asking who is there
@@ -41,6 +42,8 @@ const rules: Record<string, Rule> = {
   [`GET ${routes.metrics}`]: 'admin',
   [`GET ${routes.platform}`]: 'admin',
   [`GET ${routes.audit}`]: 'admin',
+  [`GET ${routes.auditExport}`]: 'admin',
+  [`GET ${routes.auditVerify}`]: 'admin',
   [`GET ${routes.backup}`]: 'admin',
   [`POST ${routes.restore}`]: 'admin',
   [`POST ${routes.rotateSecrets}`]: 'admin',

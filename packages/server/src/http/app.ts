@@ -28,6 +28,7 @@ import type {
 import type { Logger } from 'pino';
 import type { Principal } from '../accounts/principal.ts';
 import { accountRoutes } from '../accounts/routes.ts';
+import type { AuthLog } from '../audit/auth-log.ts';
 import { auditRoutes } from '../audit/routes.ts';
 import { connectionRoutes } from '../connections/routes.ts';
 import { customerRoutes } from '../customers/routes.ts';
@@ -43,6 +44,7 @@ import { backupRoutes } from '../backup/routes.ts';
 import type { DataFolder } from '../data-folder.ts';
 import type { Database, PoolUse } from '../database/database.ts';
 import type { Lifecycle } from '../lifecycle.ts';
+import type { GatewayMetrics } from '../metrics/gateway-metrics.ts';
 import { Metrics } from '../metrics/metrics.ts';
 import type { LoginFailures } from '../lockouts/login-failures.ts';
 import { lockoutRoutes } from '../lockouts/routes.ts';
@@ -88,6 +90,8 @@ export interface Services {
   lifecycle: Lifecycle;
   poolUse: () => PoolUse;
   queriesRun: () => number;
+  gatewayMetrics: GatewayMetrics;
+  authLog: AuthLog;
   notices: Notices;
   directory: Directory;
   upstreamAddresses: UpstreamAddresses;

@@ -14,6 +14,7 @@ import { copyEmbedded } from '../../../../test/harness/embedded.ts';
 import type { Principal } from '../accounts/principal.ts';
 import { insertAccount, principalOfAccount } from '../accounts/table.ts';
 import type { Asker } from '../audit/audit.ts';
+import { AuthLog } from '../audit/auth-log.ts';
 import { Directory } from '../control/directory.ts';
 import { UpstreamAddresses } from '../control/upstream.ts';
 import { firstStart } from '../customers/first-start.ts';
@@ -29,6 +30,7 @@ import type { Services } from '../http/app.ts';
 import { setDefaultImage } from '../images/table.ts';
 import { LoginFailures } from '../lockouts/login-failures.ts';
 import { claimLoginName } from '../login-names/table.ts';
+import { GatewayMetrics } from '../metrics/gateway-metrics.ts';
 import { Reconciler } from '../reconciler/reconciler.ts';
 import { KeyRing } from '../secrets/key-ring.ts';
 import { accountHash } from '../secrets/password.ts';
@@ -115,6 +117,8 @@ export class ControlPlane {
       BERTH_SSH_HOST: 'ssh.example.com',
       BERTH_PUBLIC_URL: 'https://berth.example.com',
     });
+    const authLog = new AuthLog({ ...read.settings, ...settings }, logger);
+    undo.push(() => authLog.close());
     const services: Services = {
       database,
       runtime,
@@ -129,6 +133,8 @@ export class ControlPlane {
       },
       poolUse: () => opened.poolUse(),
       queriesRun: () => opened.queriesRun(),
+      gatewayMetrics: new GatewayMetrics(),
+      authLog,
       notices,
       directory,
       loginFailures,

@@ -174,16 +174,48 @@ const statements = [
     add column attempt text unique,
     add column seal_id bigint`,
   `create index audit_unsealed on audit (id) where seal_id is null`,
-  `create index audit_sealed on audit (seal_id)`,
-  // hash: SHA-256 over the hash before and the rows of this link. A link stays when its rows have served their time.
+  `create index audit_sealed on audit (seal_id, id)`,
+  // hash: SHA-256 over the hash before and the rows of this link. row_ids and row_digests (32 bytes each) say which of
+  // them was touched, where the hash only says that one was. The last link whose rows have served their time stays.
   `create table audit_seals (
     id bigint primary key,
     sealed_at timestamptz not null default clock_timestamp(),
     rows integer not null,
     first_id bigint not null,
     last_id bigint not null,
-    hash bytea not null
+    hash bytea not null,
+    row_ids bigint[] not null,
+    row_digests bytea not null
   )`,
+
+  // Append-only: a row gets its seal once, and nothing else of it changes; what has served its time goes in a
+  // transaction that says "set local berth.audit = 'retention'".
+  `create or replace function audit_append_only() returns trigger language plpgsql as $$
+    declare
+      seal bigint;
+    begin
+      if tg_op = 'DELETE' and coalesce(current_setting('berth.audit', true), '') = 'retention' then
+        return old;
+      end if;
+      if tg_op = 'UPDATE' and tg_table_name = 'audit' then
+        if old.seal_id is null and new.seal_id is not null then
+          seal := new.seal_id;
+          new.seal_id := null;
+          if new is not distinct from old then
+            new.seal_id := seal;
+            return new;
+          end if;
+        end if;
+      end if;
+      raise exception 'the audit log is append-only: % of % is refused', tg_op, tg_table_name
+        using errcode = 'insufficient_privilege';
+    end $$`,
+  ...['audit', 'audit_seals'].flatMap((table) => [
+    `create trigger append_only before update or delete on ${table}
+      for each row execute function audit_append_only()`,
+    `create trigger append_only_all before truncate on ${table}
+      for each statement execute function audit_append_only()`,
+  ]),
 ];
 
 export async function up(session: Session): Promise<void> {
