@@ -7,6 +7,7 @@ import type { AddressInfo } from 'node:net';
 import { type Implementation, implementation } from '@berth/ssh';
 import Docker from 'dockerode';
 import type { Logger } from 'pino';
+import { Directory } from './control/directory.ts';
 import { firstStart } from './customers/first-start.ts';
 import { openDataFolder } from './data-folder.ts';
 import { openDatabase } from './database/database.ts';
@@ -75,6 +76,8 @@ export async function startServer(
       },
       () => notices.receiveGap(),
     );
+    const directory = await Directory.open({ database, notices, logger });
+    undo.push(() => directory.close());
 
     const runtime = new DockerRuntime({
       docker: new Docker(),
@@ -131,6 +134,7 @@ export async function startServer(
       poolUse: () => opened.poolUse(),
       queriesRun: () => opened.queriesRun(),
       notices,
+      directory,
       platform,
       addresses,
       logger,

@@ -5,6 +5,7 @@ import { audit } from '../audit/audit.ts';
 import type { Actor } from '../audit/audit.ts';
 import { lockCustomer } from '../customers/table.ts';
 import type { Database, Session } from '../database/database.ts';
+import { announce } from '../events/notices.ts';
 import { idExists, renewSecrets } from '../environments/table.ts';
 import type { Services } from '../http/app.ts';
 import { pageOf, readCursor } from '../http/pages.ts';
@@ -72,6 +73,7 @@ export async function createAccount(
       throw new BerthError('name_taken', `name: ${JSON.stringify(name)} is in use on this Berth.`, {
         field: 'name',
       });
+    await announce(transaction, { topic: 'account', name });
     await audit(transaction, actor, {
       action: 'account.create',
       target: name,
@@ -134,6 +136,7 @@ export async function removeAccount(
       });
     const keys = await deleteAccounts(transaction, [id]);
     if (keys > 0) await renewSecrets(transaction, account.customer_id);
+    await announce(transaction, { topic: 'customer', id: account.customer_id });
     await audit(transaction, actor, {
       action: 'account.delete',
       target: account.name,

@@ -8,6 +8,7 @@ import { audit } from '../audit/audit.ts';
 import type { Actor } from '../audit/audit.ts';
 import { isTaken } from '../database/database.ts';
 import type { Database, Session } from '../database/database.ts';
+import { announce } from '../events/notices.ts';
 import { pageOf, readCursor } from '../http/pages.ts';
 import type { Page } from '../http/pages.ts';
 import {
@@ -48,6 +49,7 @@ export async function createCustomer(database: Database, actor: Actor, name: str
   return database.transaction().execute(async (transaction) => {
     const id = await insertCustomer(transaction, wanted);
     if (id === undefined) throw nameTaken(wanted);
+    await announce(transaction, { topic: 'customer', id });
     await audit(transaction, actor, {
       action: 'customer.create',
       target: wanted,
@@ -108,6 +110,7 @@ export async function removeCustomer(
     await mustLeaveAdministrator(transaction, accounts);
     const keys = await deleteAccounts(transaction, accounts);
     await markDeleted(transaction, id);
+    await announce(transaction, { topic: 'customer', id });
     await audit(transaction, actor, {
       action: 'customer.delete',
       target: name,

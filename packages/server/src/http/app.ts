@@ -33,6 +33,7 @@ import { deviceRoutes } from '../devices/routes.ts';
 import { datasetRoutes } from '../datasets/routes.ts';
 import type { Addresses } from '../environments/present.ts';
 import { environmentRoutes } from '../environments/routes.ts';
+import type { Directory } from '../control/directory.ts';
 import type { Notices } from '../events/notices.ts';
 import { imageRoutes } from '../images/routes.ts';
 import { backupRoutes } from '../backup/routes.ts';
@@ -82,6 +83,7 @@ export interface Services {
   poolUse: () => PoolUse;
   queriesRun: () => number;
   notices: Notices;
+  directory: Directory;
   platform: Platform;
   addresses: Addresses;
   logger: Logger;

@@ -126,10 +126,7 @@ for (const on of databases) {
         seal: { value: (plain: string, purpose: string) => plane.services.keyRing.seal(plain, purpose) },
         open: { value: (sealed: string, purpose: string) => plane.services.keyRing.open(sealed, purpose) },
       }) as KeyRing;
-      await assert.rejects(
-        rotateSecrets({ database: plane.database, keyRing: broken }, actor()),
-        /killed here/,
-      );
+      await assert.rejects(rotateSecrets({ ...plane.services, keyRing: broken }, actor()), /killed here/);
       assert.equal(keyIds().length, 3);
       assert.ok(keyIds().includes(old));
       await sshAccess(plane.services, plane.admin, ids[0] ?? '');

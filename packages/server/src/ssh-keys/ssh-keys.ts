@@ -8,6 +8,7 @@ import { audit } from '../audit/audit.ts';
 import type { Actor } from '../audit/audit.ts';
 import type { Database } from '../database/database.ts';
 import type { SshKeyRow } from '../database/schema.ts';
+import { announce } from '../events/notices.ts';
 import { renewSecrets } from '../environments/table.ts';
 import { pageOf, readCursor } from '../http/pages.ts';
 import type { Page } from '../http/pages.ts';
@@ -32,6 +33,7 @@ export async function addKey(
     });
     if (!inserted) return undefined;
     await renewSecrets(transaction, principal.customerId);
+    await announce(transaction, { topic: 'customer', id: principal.customerId });
     await audit(transaction, actor, {
       action: 'ssh_key.add',
       target: key.fingerprint,
@@ -73,6 +75,7 @@ export async function removeKey(
     const row = await deleteKey(transaction, visibleCustomer(principal), id);
     if (!row) throw new BerthError('not_found', `There is no key ${id}.`);
     await renewSecrets(transaction, row.customer_id);
+    await announce(transaction, { topic: 'customer', id: row.customer_id });
     await audit(transaction, actor, {
       action: 'ssh_key.delete',
       target: row.fingerprint,

@@ -14,6 +14,7 @@ import { copyEmbedded } from '../../../../test/harness/embedded.ts';
 import type { Principal } from '../accounts/principal.ts';
 import { principalOfAccount } from '../accounts/table.ts';
 import type { Asker } from '../audit/audit.ts';
+import { Directory } from '../control/directory.ts';
 import { firstStart } from '../customers/first-start.ts';
 import type { Installation } from '../customers/first-start.ts';
 import { openDataFolder } from '../data-folder.ts';
@@ -22,7 +23,7 @@ import type { Database } from '../database/database.ts';
 import { migrate } from '../database/migrate.ts';
 import { createEnvironment, getEnvironment } from '../environments/environments.ts';
 import { listEvents } from '../events/events.ts';
-import { Notices } from '../events/notices.ts';
+import { Notices, announce } from '../events/notices.ts';
 import type { Services } from '../http/app.ts';
 import { setDefaultImage } from '../images/table.ts';
 import { Reconciler } from '../reconciler/reconciler.ts';
@@ -100,6 +101,8 @@ export class ControlPlane {
       (message) => notices.receive(message),
       () => notices.receiveGap(),
     );
+    const directory = await Directory.open({ database, notices, logger });
+    undo.push(() => directory.close());
     const runtime = beside?.runtime ?? new MemoryRuntime();
     if (!beside) undo.push(() => runtime.close());
     const read = readSettings({
@@ -122,6 +125,7 @@ export class ControlPlane {
       poolUse: () => opened.poolUse(),
       queriesRun: () => opened.queriesRun(),
       notices,
+      directory,
       platform: {
         version: '0.1.0',
         installationId: installation.id,
@@ -186,6 +190,7 @@ export class ControlPlane {
       .insertInto('accounts')
       .values({ customer_id: id, name, role, password_hash: await testPasswordHash })
       .execute();
+    await announce(database, { topic: 'customer', id });
     const principal = await principalOfAccount(database, name);
     if (!principal) throw new Error('the account was just made');
     const { token } = await issueToken(database, {
@@ -273,6 +278,7 @@ export class ControlPlane {
     ] as const) {
       await this.database.deleteFrom(table).execute();
     }
+    await this.services.directory.reload();
     this.runtime.heal();
     this.runtime.silent = false;
     this.runtime.heldPorts.clear();
