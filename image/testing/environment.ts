@@ -27,10 +27,13 @@ const volumes: string[] = [];
 let image = '';
 let bridgeAddress = '';
 
-export interface Environment {
-  container: Docker.Container;
+interface Endpoint {
   address: string;
   port: number;
+}
+
+export interface Environment extends Endpoint {
+  container: Docker.Container;
   /** The folder that is mounted at /etc/berth. */
   secrets: string;
 }
@@ -219,9 +222,9 @@ const clientOptions = [
 export const keyOptions = (key: string) => [...clientOptions, '-o', 'BatchMode=yes', '-i', keyFile(key)];
 
 /** Options of `ssh`, `sftp` and `scp` for that environment. */
-export const optionsFor = (to: Environment, key: string) => [...keyOptions(key), '-o', `Port=${to.port}`];
+export const optionsFor = ({ port }: Endpoint, key: string) => [...keyOptions(key), '-o', `Port=${port}`];
 
-export const withKey = (to: Environment, key: string, command: string, user = 'developer') =>
+export const withKey = (to: Endpoint, key: string, command: string, user = 'developer') =>
   run('ssh', [...optionsFor(to, key), `${user}@${to.address}`, command]);
 
 export const withPassword = (to: Environment, secret: string, user = 'developer') =>

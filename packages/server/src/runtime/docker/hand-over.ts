@@ -5,6 +5,7 @@
  * Nobody inside could do so later, and nobody inside shall: the engine writes it into the container's file system from
  * outside (`docker cp` uses the same call), so that /etc/passwd stays root's and no process ever runs as root there.
  */
+import type { IncomingMessage } from 'node:http';
 import { posix } from 'node:path';
 import { buffer } from 'node:stream/consumers';
 import { pipeline } from 'node:stream/promises';
@@ -58,7 +59,7 @@ export async function handOver(
     archive.entry({ name: 'etc/group', ...file }, renamed.group);
   }
   archive.finalize();
-  await container.putArchive(await buffer(archive), { path: '/' });
+  (await container.putArchive(await buffer(archive), { path: '/' })).resume();
 }
 
 /**
@@ -90,12 +91,14 @@ export function renameUser({ passwd, group }: Accounts, username: string): Accou
 /** Mode and time of a folder, which stay as they are. Go's file modes have the special bits elsewhere (`io/fs`). */
 async function look(container: Docker.Container, folder: string): Promise<{ mode: number; mtime: Date }> {
   try {
-    const { headers } = (await container.infoArchive({ path: folder })) as {
-      headers: Record<string, string | undefined>;
+    const answer = (await container.infoArchive({ path: folder })) as IncomingMessage;
+    // Else its connection would stay open.
+    answer.resume();
+    const stat = String(answer.headers['x-docker-container-path-stat']);
+    const { mode, mtime } = JSON.parse(Buffer.from(stat, 'base64').toString()) as {
+      mode: number;
+      mtime: string;
     };
-    const { mode, mtime } = JSON.parse(
-      Buffer.from(headers['x-docker-container-path-stat'] ?? '', 'base64').toString(),
-    ) as { mode: number; mtime: string };
     const special = [23, 22, 20].map((bit, index) => ((mode >>> bit) & 1) << (11 - index));
     return { mode: special.reduce((sum, bit) => sum | bit, mode & 0o777), mtime: new Date(mtime) };
   } catch (error) {
