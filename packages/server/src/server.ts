@@ -127,6 +127,7 @@ export async function startServer(
     const addresses = {
       publicUrl: settings.publicUrl ?? '',
       sshHost: settings.sshHost,
+      sharedPort: settings.sharedPort,
       passwordAges: settings,
     };
     const services: Services = {

@@ -153,6 +153,7 @@ export class ControlPlane {
       addresses: {
         publicUrl: 'https://berth.example.com',
         sshHost: 'ssh.example.com',
+        sharedPort: settings.sharedPort ?? read.settings.sharedPort,
         passwordAges: { ...read.settings, ...settings },
       },
       logger,
