@@ -2,8 +2,8 @@
  * Connections that were dropped before there was an attempt, for the audit log: one record a source, reason and some
  * seconds, with their number, so that a flood makes no flood of records. connection.ts adds, the recorder gets them.
  */
-import { randomBytes } from 'node:crypto';
 import type { Refusal, WayIn } from '@berth/contract';
+import { newId } from '../id.ts';
 import type { Recorder } from '../records/recorder.ts';
 
 export interface DroppedConnection {
@@ -70,9 +70,4 @@ export class Drops {
     }
     this.#kept.clear();
   }
-}
-
-/** Of an attempt or a connection: never used again. */
-export function newId(): string {
-  return randomBytes(16).toString('hex');
 }
