@@ -20,7 +20,11 @@ export function isInBlocks(source: string, blocks: readonly string[]): boolean {
   return networks.some(({ contains }) => contains(source));
 }
 
-export function mayReach(state: GatewayState, { allowlist, customer }: EnvironmentRoute, source: string): boolean {
+export function mayReach(
+  state: GatewayState,
+  { allowlist, customer }: EnvironmentRoute,
+  source: string,
+): boolean {
   const ofCustomer = state.customer(customer)?.allowlist ?? [];
   if (allowlist.length === 0 && ofCustomer.length === 0) return true;
   return isInBlocks(source, allowlist) || isInBlocks(source, ofCustomer);

@@ -9,7 +9,16 @@
 import { setTimeout as pause } from 'node:timers/promises';
 import type { AttemptAnswer, AttemptRecord, AttemptRequest, Grant, Refusal, ShownKey } from '@berth/contract';
 import { disconnectReason, fingerprint } from '@berth/ssh';
-import type { Attempt, Decision, End, OfferedKey, Refuse, RefusedAttempt, Transport, VerifiedSignature } from '@berth/ssh';
+import type {
+  Attempt,
+  Decision,
+  End,
+  OfferedKey,
+  Refuse,
+  RefusedAttempt,
+  Transport,
+  VerifiedSignature,
+} from '@berth/ssh';
 import { ServerAway, serverWaitMs } from './control/server-link.ts';
 import type { ServerLink } from './control/server-link.ts';
 import { newId } from './id.ts';
@@ -126,7 +135,11 @@ export class Login {
     if (barred !== undefined) return barred;
     switch (attempt.refused) {
       case 'wrong_signature': {
-        const found = { method: 'publickey', reason: 'wrong_signature', fingerprint: fingerprint(attempt.key.blob) } as const;
+        const found = {
+          method: 'publickey',
+          reason: 'wrong_signature',
+          fingerprint: fingerprint(attempt.key.blob),
+        } as const;
         this.#record(newId(), route, attempt.user, found);
         break;
       }
@@ -173,11 +186,7 @@ export class Login {
     return { outcome: isUsable ? 'usable' : 'refuse' };
   }
 
-  async #try(
-    route: Route,
-    attempt: Asked,
-    shown: { password?: string; key?: ShownKey },
-  ): Promise<Decision> {
+  async #try(route: Route, attempt: Asked, shown: { password?: string; key?: ShownKey }): Promise<Decision> {
     const arrived = performance.now();
     const id = newId();
     const tried = {
@@ -256,7 +265,8 @@ export class Login {
     const { method, fingerprint } = credential;
     if (answer.outcome === 'jump') {
       const { account, customer } = answer;
-      if (route.account?.name !== account) throw new TypeError(`a login of ${route.target} became a jump of ${account}`);
+      if (route.account?.name !== account)
+        throw new TypeError(`a login of ${route.target} became a jump of ${account}`);
       this.#entrance = { kind: 'jump', credential, account, customer };
       this.#record(id, route, user, { method, fingerprint, reason: null, accepted: { account, customer } });
       return { outcome: 'accept' };
@@ -365,9 +375,11 @@ function shownKey({ algorithm, key, certificate }: OfferedKey, { securityKey }: 
 
 /** What the signature of a security key lacks, as a sentence for its owner. */
 function missingOf(grant: Grant, attempt: Asked): string | undefined {
-  const securityKey = attempt.method === 'publickey' && attempt.signed ? attempt.verified.securityKey : undefined;
+  const securityKey =
+    attempt.method === 'publickey' && attempt.signed ? attempt.verified.securityKey : undefined;
   if (securityKey === undefined) return undefined;
-  if (grant.touchRequired && !securityKey.userPresent) return 'This security key must be touched to log in here.';
+  if (grant.touchRequired && !securityKey.userPresent)
+    return 'This security key must be touched to log in here.';
   if (grant.verificationRequired && !securityKey.userVerified) {
     return 'This security key must be unlocked by its PIN or a finger to log in here.';
   }

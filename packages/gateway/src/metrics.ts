@@ -46,7 +46,12 @@ export class Metrics {
   }
 
   /** @param live bytes of the connections that have not ended, and their number */
-  values(live: { bytesIn: number; bytesOut: number; connections: number; waiting: number }): Record<string, number> {
+  values(live: {
+    bytesIn: number;
+    bytesOut: number;
+    connections: number;
+    waiting: number;
+  }): Record<string, number> {
     const values = Object.fromEntries(this.#counters);
     for (const [name, bytes] of [
       [relayedName('in'), live.bytesIn],

@@ -53,7 +53,8 @@ export function relayPolicy({ environment, forwarding, source, sourcePort, expla
   return {
     refuseChannel: ({ from, type }: ChannelOpen) => {
       const known = Object.hasOwn(channels, type) ? channels[type] : undefined;
-      if (known === undefined || known.from !== from) return `Channels of this type are not carried to ${environment}.`;
+      if (known === undefined || known.from !== from)
+        return `Channels of this type are not carried to ${environment}.`;
       return whyNot(known.needs);
     },
     refuseRequest: ({ from, type, details }: ChannelRequest) => {

@@ -35,7 +35,13 @@ export function routeOf(state: GatewayState, door: Door, user: string): Route {
   const environment = state.environment(user);
   const account = environment === undefined ? state.account(user) : undefined;
   const way = account === undefined ? 'shared-port' : 'jump-login';
-  return { way, target: user, environment, account, isUser: environment !== undefined || account !== undefined };
+  return {
+    way,
+    target: user,
+    environment,
+    account,
+    isUser: environment !== undefined || account !== undefined,
+  };
 }
 
 /** Whether the allowlists let the source try at all. Where nobody is meant there is nobody to forbid it. */

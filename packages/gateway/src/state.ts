@@ -164,12 +164,16 @@ export class GatewayState {
         break;
       case 'lockout': {
         const { target, source, until } = line;
-        this.#lockouts.set(pairKey(target, source), until && { target, source, until }, this.#stream);
+        this.#lockouts.set(
+          pairKey(target, source),
+          until === null ? null : { target, source, until },
+          this.#stream,
+        );
         break;
       }
       case 'ban': {
         const { source, until } = line;
-        this.#bans.set(source, until && { target: '', source, until }, this.#stream);
+        this.#bans.set(source, until === null ? null : { target: '', source, until }, this.#stream);
         break;
       }
       case 'end':

@@ -2,9 +2,10 @@
  * The gateway's way into an environment: one key pair of the process, renewed each minute, which the server certifies
  * for each login, and the dial to the environment's sshd. attempt.ts and wake.ts call it.
  */
+import { generateKeyPairSync } from 'node:crypto';
 import type { Upstream } from '@berth/contract';
-import { defaultAlgorithms, dial, generateSigningKey, parseVerificationKey } from '@berth/ssh';
-import type { SigningKey, Transport } from '@berth/ssh';
+import { SigningKey, defaultAlgorithms, dial, parseVerificationKey } from '@berth/ssh';
+import type { Transport } from '@berth/ssh';
 
 const renewMs = 60_000;
 /** An environment that runs answers at once; one that has just started was waited for. */
@@ -18,20 +19,8 @@ export interface UpstreamKey {
 
 /** A login keeps the key that it began with; nobody has one for longer than its certificate holds. */
 export class UpstreamKeys {
-  #current: UpstreamKey;
-  readonly #timer: NodeJS.Timeout;
-
-  private constructor(first: UpstreamKey) {
-    this.#current = first;
-    this.#timer = setInterval(() => {
-      void newKey().then((key) => (this.#current = key));
-    }, renewMs);
-    this.#timer.unref();
-  }
-
-  static async create(): Promise<UpstreamKeys> {
-    return new UpstreamKeys(await newKey());
-  }
+  #current = newKey();
+  readonly #timer = setInterval(() => (this.#current = newKey()), renewMs).unref();
 
   get current(): UpstreamKey {
     return this.#current;
@@ -42,8 +31,8 @@ export class UpstreamKeys {
   }
 }
 
-async function newKey(): Promise<UpstreamKey> {
-  const key = await generateSigningKey('ssh-ed25519');
+function newKey(): UpstreamKey {
+  const key = new SigningKey(generateKeyPairSync('ed25519').privateKey);
   return { key, publicKey: key.publicKey.blob.toString('base64') };
 }
 

@@ -66,7 +66,9 @@ export async function wakeEnvironment(
  */
 export async function wantsTerminal(room: WaitingRoom, sentence: string): Promise<boolean> {
   const stop = new AbortController();
-  const late = pause(askMs, 'no terminal' as const, { signal: stop.signal }).catch(() => 'no terminal' as const);
+  const late = pause(askMs, 'no terminal' as const, { signal: stop.signal }).catch(
+    () => 'no terminal' as const,
+  );
   try {
     const asked = await Promise.race([room.asked, late]);
     if (asked === 'no terminal') room.refuse(sentence);

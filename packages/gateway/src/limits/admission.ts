@@ -86,7 +86,11 @@ export class Admission {
  * @param waiting connections that have not logged in
  * @param random from 0 up to 1
  */
-export function isDroppedEarly(waiting: number, startups: GatewaySettings['startups'], random: number): boolean {
+export function isDroppedEarly(
+  waiting: number,
+  startups: GatewaySettings['startups'],
+  random: number,
+): boolean {
   const { begin, ratePercent, full } = startups;
   if (waiting < begin) return false;
   if (waiting >= full) return true;

@@ -46,7 +46,17 @@ export class Drops {
   flush(): void {
     clearTimeout(this.#timer);
     this.#timer = undefined;
-    for (const { reason, source, sourcePort, way, target, customer, jumper, count, at } of this.#kept.values()) {
+    for (const {
+      reason,
+      source,
+      sourcePort,
+      way,
+      target,
+      customer,
+      jumper,
+      count,
+      at,
+    } of this.#kept.values()) {
       this.#recorder.record({
         type: 'attempt',
         id: newId(),

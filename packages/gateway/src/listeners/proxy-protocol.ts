@@ -57,7 +57,9 @@ function parseText(received: Buffer): ProxyHeader | undefined {
     return undefined;
   }
   const bytes = end + 2;
-  const [, protocol, source = '', destination = '', ...ports] = received.toString('latin1', 0, end).split(' ');
+  const [, protocol, source = '', destination = '', ...ports] = received
+    .toString('latin1', 0, end)
+    .split(' ');
   // Whatever follows it is to be ignored.
   if (protocol === 'UNKNOWN') return { bytes, origin: null };
   const isAddress = protocol === 'TCP4' ? isIPv4 : protocol === 'TCP6' ? isIPv6 : () => false;
