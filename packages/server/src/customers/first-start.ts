@@ -5,9 +5,11 @@
 import { randomBytes } from 'node:crypto';
 import { rmSync } from 'node:fs';
 import { generateHostKey } from '@berth/ssh';
+import { insertAccount } from '../accounts/table.ts';
 import type { DataFolder } from '../data-folder.ts';
 import { writeFileWhole } from '../data-folder.ts';
 import type { Database } from '../database/database.ts';
+import { claimLoginName } from '../login-names/table.ts';
 import type { KeyRing } from '../secrets/key-ring.ts';
 import { authorityPurpose } from '../secrets/sealed-columns.ts';
 import { accountHash, makePassword } from '../secrets/password.ts';
@@ -47,10 +49,13 @@ export async function firstStart(
       .values({ name: 'default' })
       .returning('id')
       .executeTakeFirstOrThrow();
-    await transaction
-      .insertInto('accounts')
-      .values({ customer_id: customer.id, name: 'admin', role: 'admin', password_hash: passwordHash })
-      .execute();
+    await claimLoginName(transaction, 'admin', 'account');
+    await insertAccount(transaction, {
+      customer_id: customer.id,
+      name: 'admin',
+      role: 'admin',
+      password_hash: passwordHash,
+    });
     return true;
   });
   // Another server was first: the password is in its folder.

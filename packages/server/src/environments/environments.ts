@@ -39,6 +39,7 @@ import { pageOf, readCursor, strangeCursor } from '../http/pages.ts';
 import type { Page } from '../http/pages.ts';
 import type { Remember } from '../http/repeatable.ts';
 import { defaultImage, imageForNew } from '../images/images.ts';
+import { claimLoginName } from '../login-names/table.ts';
 import { givePort } from '../ports/ports.ts';
 import { activePort, releaseMapping } from '../ports/table.ts';
 import { mustFit } from '../quotas/quotas.ts';
@@ -49,7 +50,6 @@ import { presentEnvironment, presentSsh } from './present.ts';
 import { areEqual, inWords, resourcesOf, resourcesOfNextRun } from './resources.ts';
 import {
   findEnvironment,
-  idExists,
   insertEnvironment,
   listEnvironments,
   lockEnvironment,
@@ -496,7 +496,7 @@ async function mustBeFreeName(
 async function freshId(session: Session, name: string): Promise<string> {
   for (;;) {
     const id = makeEnvironmentId(name);
-    if (!(await idExists(session, id))) return id;
+    if (await claimLoginName(session, id, 'environment')) return id;
   }
 }
 

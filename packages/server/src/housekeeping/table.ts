@@ -2,6 +2,7 @@
 import { sql } from 'kysely';
 import type { Session } from '../database/database.ts';
 import { keptHours } from '../http/repeatable.ts';
+import { releaseLoginNames } from '../login-names/table.ts';
 import type { Settings } from '../settings.ts';
 
 /** Any number: names the lock among servers that keep house. */
@@ -87,9 +88,14 @@ async function forgetEnvironments(
         and (o.status <> 'deleted' or o.storage_kept_since is not null))
     ${limit}`.execute(session);
   const ids = sql`${rows.map(({ id }) => id)}::text[]`;
-  for (const table of ['environment_events', 'port_mappings', 'ssh_credentials']) {
+  for (const table of ['environment_events', 'port_mappings', 'ssh_credentials', 'allowlist_entries']) {
     await sql`delete from ${sql.table(table)} where env_id = any(${ids})`.execute(session);
   }
+  await sql`update lockouts set env_id = null where env_id = any(${ids})`.execute(session);
+  await releaseLoginNames(
+    session,
+    rows.map(({ id }) => id),
+  );
   return sql`delete from environments where id = any(${ids})`;
 }
 

@@ -12,7 +12,7 @@ import { pino } from 'pino';
 import type { TestDatabase } from '../../../../test/harness/databases.ts';
 import { copyEmbedded } from '../../../../test/harness/embedded.ts';
 import type { Principal } from '../accounts/principal.ts';
-import { principalOfAccount } from '../accounts/table.ts';
+import { insertAccount, principalOfAccount } from '../accounts/table.ts';
 import type { Asker } from '../audit/audit.ts';
 import { Directory } from '../control/directory.ts';
 import { firstStart } from '../customers/first-start.ts';
@@ -26,6 +26,7 @@ import { listEvents } from '../events/events.ts';
 import { Notices, announce } from '../events/notices.ts';
 import type { Services } from '../http/app.ts';
 import { setDefaultImage } from '../images/table.ts';
+import { claimLoginName } from '../login-names/table.ts';
 import { Reconciler } from '../reconciler/reconciler.ts';
 import { KeyRing } from '../secrets/key-ring.ts';
 import { accountHash } from '../secrets/password.ts';
@@ -186,10 +187,8 @@ export class ControlPlane {
         .returning('id')
         .executeTakeFirstOrThrow());
     const name = `${role}-of-${customer}`;
-    await database
-      .insertInto('accounts')
-      .values({ customer_id: id, name, role, password_hash: await testPasswordHash })
-      .execute();
+    await claimLoginName(database, name, 'account');
+    await insertAccount(database, { customer_id: id, name, role, password_hash: await testPasswordHash });
     await announce(database, { topic: 'customer', id });
     const principal = await principalOfAccount(database, name);
     if (!principal) throw new Error('the account was just made');
@@ -269,7 +268,13 @@ export class ControlPlane {
   /** Ends the reconcilers and removes every environment, for the next test. */
   async clear(): Promise<void> {
     for (const reconciler of this.#reconcilers.splice(0)) await reconciler.stop();
+    await this.database.deleteFrom('login_names').where('kind', '=', 'environment').execute();
     for (const table of [
+      'login_failures',
+      'lockouts',
+      'bans',
+      'connections',
+      'allowlist_entries',
       'environment_events',
       'port_mappings',
       'ssh_credentials',

@@ -99,9 +99,9 @@ export async function decide(attempt: Attempt): Promise<Decision> {
 
 function tapInto(transport: Transport, see: (payload: Buffer) => void): void {
   const handle = transport.handle.bind(transport);
-  transport.handle = (handler: PacketHandler) => {
+  transport.handle = (handler: PacketHandler, first?: readonly Buffer[]) => {
     const { batch } = handler;
-    handle({
+    const seen: PacketHandler = {
       ...(batch === undefined
         ? {
             packet: (payload, sequenceNumber) => {
@@ -119,6 +119,7 @@ function tapInto(transport: Transport, see: (payload: Buffer) => void): void {
           }),
       drained: () => handler.drained?.(),
       closed: (error) => handler.closed(error),
-    });
+    };
+    handle(seen, first);
   };
 }
