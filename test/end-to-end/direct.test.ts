@@ -9,7 +9,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, before, describe, it } from 'node:test';
 import { pathOf, routes } from '@berth/contract';
-import type { AuditRecord, CreatedEnvironment, SshConnection } from '@berth/contract';
+import type { AuditRecord, CreatedEnvironment, Connection } from '@berth/contract';
 import { Background } from '../harness/background.ts';
 import { TestBerth, skipWithoutDocker } from '../harness/berth.ts';
 import { Beyond, skipWithoutHostNetwork } from '../harness/host-network.ts';
@@ -96,7 +96,7 @@ describe('a port that leads straight to sshd', { skip: skipWithoutDocker || skip
     assert.equal(login?.account, 'admin');
     const path = `${routes.connections}?environment=${environment.env_id}`;
     const [connection] = await eventually(
-      async () => (await berth.call<{ items: SshConnection[] }>('GET', path)).body.items,
+      async () => (await berth.call<{ items: Connection[] }>('GET', path)).body.items,
       (items) => items[0]?.ended_at != null,
     );
     assert.equal(connection?.source, beyond.address);

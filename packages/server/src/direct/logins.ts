@@ -6,11 +6,12 @@
  * its own environment, and whoever is root in there can at most falsify what is recorded of it.
  */
 import { randomBytes } from 'node:crypto';
+import { countedSource } from '@berth/contract';
 import type { AttemptRecord } from '@berth/contract';
 import { takeRecords } from '../control/records.ts';
 import type { Services } from '../http/app.ts';
-import { countFailure } from '../lockouts/lockouts.ts';
 import { RuntimeError } from '../runtime/runtime.ts';
+import type { Pair } from '../lockouts/login-failures.ts';
 import type { DirectTraffic } from '../runtime/runtime.ts';
 import type { Followed, LogListener } from './followed-logs.ts';
 import { readSshdLine } from './sshd-log.ts';
@@ -81,6 +82,7 @@ export class DirectLogins implements LogListener {
       account: key?.account ?? null,
     };
     await takeRecords(this.#services, [attempt]);
+    this.#services.loginFailures.forgetSoon(pairOf(environment, peer));
     await insertConnection(database, {
       id: connection,
       gateway: null,
@@ -110,7 +112,9 @@ export class DirectLogins implements LogListener {
       account: null,
     };
     await takeRecords(this.#services, [attempt]);
-    await countFailure(this.#services, { attempt: attempt.id, target: environment.id, source: peer.source });
+    const { loginFailures, settings } = this.#services;
+    const pair = pairOf(environment, peer);
+    await loginFailures.follow(pair, await loginFailures.reserve(attempt.id, pair, settings), settings);
   }
 
   async #ended({ id }: Followed, { source, port }: Peer): Promise<void> {
@@ -174,6 +178,11 @@ function attemptOf({ id, customerId }: Followed, user: string, { source, port }:
     customer: customerId,
     count: 1,
   };
+}
+
+/** What failures are counted of. */
+function pairOf({ id, customerId }: Followed, { source }: Peer): Pair {
+  return { target: id, source: countedSource(source), envId: id, customerId };
 }
 
 function newId(): string {

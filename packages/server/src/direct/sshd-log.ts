@@ -25,7 +25,7 @@ export type SshdFact =
 const from = '(?<source>[0-9A-Fa-f.:]+) port (?<port>\\d{1,5})';
 /** The name is whatever a stranger typed: greedy, so that what follows is the last place that looks like an address. */
 const accepted = new RegExp(
-  `^Accepted (?<method>password|publickey) for (?<user>.*) from ${from} ssh2(?:: [A-Z0-9-]+ (?<fingerprint>SHA256:[A-Za-z0-9+/]{43})(?: .*)?)?$`,
+  `^Accepted (?<method>password|publickey) for (?<user>.*) from ${from} ssh2(?:: (?<type>[A-Z0-9-]+) (?<fingerprint>SHA256:[A-Za-z0-9+/]{43})(?: ID .*)?)?$`,
 );
 const failed = new RegExp(`^Failed password for (?:invalid user )?(?<user>.*) from ${from} ssh2$`);
 const disconnected = new RegExp(
@@ -38,7 +38,9 @@ export function readSshdLine(text: string): SshdFact | undefined {
   const line = text.replace(/\r$/, '');
   const login = accepted.exec(line)?.groups;
   if (login) {
-    const { method, user = '', fingerprint = null } = login;
+    const { method, user = '', type = '' } = login;
+    // A certificate is no key of anybody's list, whatever it certifies.
+    const fingerprint = type.endsWith('-CERT') ? null : (login['fingerprint'] ?? null);
     return { kind: 'accepted', method: method as 'password', user, fingerprint, peer: peerOf(login) };
   }
   const failure = failed.exec(line)?.groups;

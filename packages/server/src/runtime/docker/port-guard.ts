@@ -38,7 +38,7 @@ export function portRules(installationId: string, ports: DirectPort[], now: numb
     return [
       `  set ${name} {`,
       `    type inet_service . ${type}`,
-      '    flags timeout',
+      '    flags interval, timeout',
       ...(elements.length === 0 ? [] : [`    elements = { ${elements.join(', ')} }`]),
       '  }',
     ];
@@ -49,7 +49,6 @@ export function portRules(installationId: string, ports: DirectPort[], now: numb
       `    meta nfproto ipv${family === 'ip' ? 4 : 6} tcp dport ${port} ${
         blocks.length === 0 ? '' : `${family} saddr != { ${blocks.join(', ')} } `
       }drop`;
-    const isSix = (block: string) => isIPv6(block.split('/')[0] ?? '');
     return [
       rule(
         'ip',
@@ -62,8 +61,8 @@ export function portRules(installationId: string, ports: DirectPort[], now: numb
     `table inet ${table}`,
     `delete table inet ${table}`,
     `table inet ${table} {`,
-    ...set('locked', 'ipv4_addr', (source) => !isIPv6(source)),
-    ...set('locked6', 'ipv6_addr', isIPv6),
+    ...set('locked', 'ipv4_addr', (source) => !isSix(source)),
+    ...set('locked6', 'ipv6_addr', isSix),
     '  chain before_translation {',
     '    type filter hook prerouting priority -150; policy accept;',
     // Never what an environment itself, or the world behind another one of the host's addresses, sends elsewhere.
@@ -75,6 +74,11 @@ export function portRules(installationId: string, ports: DirectPort[], now: numb
     '}',
     '',
   ].join('\n');
+}
+
+/** Of an address or a CIDR block. */
+function isSix(block: string): boolean {
+  return isIPv6(block.split('/')[0] ?? '');
 }
 
 function trafficRules(installationId: string): string {
