@@ -1,12 +1,6 @@
 /** The four calls of the control protocol: what comes in, checked, and what goes out. */
 import type { IncomingMessage, RequestListener, ServerResponse } from 'node:http';
-import {
-  AttemptRequest,
-  BerthError,
-  GatewayRecords,
-  UpstreamRequest,
-  controlPaths,
-} from '@berth/contract';
+import { AttemptRequest, BerthError, GatewayRecords, UpstreamRequest, controlPaths } from '@berth/contract';
 import type { AttemptAnswer } from '@berth/contract';
 import type { TSchema } from 'typebox';
 import type { Services } from '../http/app.ts';
@@ -39,7 +33,10 @@ export function controlCalls(services: Services, state: GatewayState, decide: De
     [`POST ${controlPaths.attempts}`]: async (request, response) => {
       const attempt = readAttempt(await bodyOf(request, mostBytes.attempts));
       const answer = JSON.stringify(await decide(services, attempt, signalOf(response)));
-      response.writeHead(200, { 'content-type': 'application/json', 'content-length': Buffer.byteLength(answer) });
+      response.writeHead(200, {
+        'content-type': 'application/json',
+        'content-length': Buffer.byteLength(answer),
+      });
       response.end(answer);
     },
     [`POST ${controlPaths.upstreams}`]: async (request, response) => {
@@ -60,7 +57,10 @@ export function controlCalls(services: Services, state: GatewayState, decide: De
     void (async () => {
       try {
         if (call === undefined)
-          throw new BerthError('not_found', `${request.method} ${request.url} is not of the control protocol.`);
+          throw new BerthError(
+            'not_found',
+            `${request.method} ${request.url} is not of the control protocol.`,
+          );
         await call(request, response);
       } catch (error) {
         refuse(services, request, response, error);

@@ -104,11 +104,7 @@ async function closeServer(server: Server): Promise<void> {
 }
 
 function openCertificate({ settings }: Services): Certificate {
-  const {
-    'control.certificate': certificate,
-    'control.key': key,
-    'control.authority': authority,
-  } = settings;
+  const { 'control.certificate': certificate, 'control.key': key, 'control.authority': authority } = settings;
   // The settings are there together or not at all.
   return Certificate.open(
     { certificate: certificate ?? '', key: key ?? '', authority: authority ?? '' },
