@@ -5,6 +5,7 @@ import type { ClientRequest, IncomingMessage } from 'node:http';
 import { request as secureRequest } from 'node:https';
 import type { RequestOptions } from 'node:https';
 import { createInterface } from 'node:readline';
+import type { TLSSocket } from 'node:tls';
 import type { AttemptRequest, ConnectionRecord, StateLine, UpstreamLine } from '@berth/contract';
 import { controlPaths } from '@berth/contract';
 
@@ -30,6 +31,14 @@ export class ControlClient {
     const parts: Buffer[] = [];
     for await (const part of response as AsyncIterable<Buffer>) parts.push(part);
     return { status: response.statusCode ?? 0, body: Buffer.concat(parts).toString() };
+  }
+
+  /** Of mutual TLS: whose certificate the server shows. */
+  async shown(): Promise<{ status: number; subject: unknown }> {
+    const response = await this.#send('GET', '/');
+    const subject = (response.socket as TLSSocket).getPeerCertificate().subject.CN;
+    response.resume();
+    return { status: response.statusCode ?? 0, subject };
   }
 
   /** Each line of the state as it comes. */
