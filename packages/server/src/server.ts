@@ -7,6 +7,7 @@ import type { AddressInfo } from 'node:net';
 import { type Implementation, implementation } from '@berth/ssh';
 import Docker from 'dockerode';
 import type { Logger } from 'pino';
+import { watchLostConnections } from './connections/lost.ts';
 import { Directory } from './control/directory.ts';
 import { UpstreamAddresses } from './control/upstream.ts';
 import { AuthLog } from './audit/auth-log.ts';
@@ -177,6 +178,7 @@ export async function startServer(
     await startReconciler();
     undo.push(() => reconciler?.stop());
     undo.push(startHousekeeping(services));
+    undo.push(watchLostConnections(services));
     if (certificate) undo.push(certificate.watch(app.server as unknown as SecureServer, logger));
     const portRules = new PortRules(services);
     undo.push(() => portRules.stop());
