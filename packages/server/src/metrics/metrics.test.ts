@@ -82,7 +82,7 @@ function mustBeExposition(text: string): void {
       continue;
     }
     const sample =
-      /^([a-z_:][a-z0-9_:]*)(\{(?:[a-z_]+="(?:[^"\\\n]|\\[\\"n])*"(?:,(?=[a-z]))?)+\})? (-?\d+(?:\.\d+)?(?:e[+-]?\d+)?|NaN|\+Inf)$/.exec(
+      /^([a-z_:][a-z0-9_:]*)(\{(?:[a-z_]+="(?:[^"\\\n]|\\[\\"n])*"(?:,(?=[a-z]))?)+\})? (-?\d+(?:\.\d+)?(?:e[+-]?\d+)?|Na[Nn]|\+Inf)$/.exec(
         line,
       );
     assert.ok(sample, line);
