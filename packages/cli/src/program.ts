@@ -5,6 +5,7 @@ import { addAccountCommands } from './commands/accounts.ts';
 import { addAuditCommands } from './commands/audit.ts';
 import { addBackupCommands } from './commands/backup.ts';
 import { addCompletionCommands } from './commands/completion.ts';
+import { addConnectionCommands } from './commands/connections.ts';
 import { addConfigSshCommand } from './commands/config-ssh.ts';
 import { addCustomerCommands } from './commands/customers.ts';
 import { addDatasetCommands } from './commands/datasets.ts';
@@ -55,6 +56,7 @@ export function makeProgram(): Command {
   addOpenCommand(program);
   addKeyCommands(program);
   addPortCommands(program);
+  addConnectionCommands(program);
   program.commandsGroup('Administration:');
   addCustomerCommands(program);
   addAccountCommands(program);

@@ -10,6 +10,7 @@ import type { Logger } from 'pino';
 import { Directory } from './control/directory.ts';
 import { AuthLog } from './audit/auth-log.ts';
 import { startSealing } from './audit/sealing.ts';
+import { UpstreamAddresses } from './control/upstream.ts';
 import { firstStart } from './customers/first-start.ts';
 import { openDataFolder } from './data-folder.ts';
 import { openDatabase } from './database/database.ts';
@@ -19,6 +20,7 @@ import { Certificate } from './http/certificate.ts';
 import { localSockets, makeApp } from './http/app.ts';
 import type { Services } from './http/app.ts';
 import { setDefaultImage } from './images/table.ts';
+import { LoginFailures } from './lockouts/login-failures.ts';
 import type { Platform } from './platform/platform.ts';
 import { startHousekeeping } from './housekeeping/housekeeping.ts';
 import { Reconciler } from './reconciler/reconciler.ts';
@@ -84,6 +86,9 @@ export async function startServer(
     );
     const directory = await Directory.open({ database, notices, logger });
     undo.push(() => directory.close());
+    const gatewayMetrics = new GatewayMetrics();
+    const loginFailures = new LoginFailures({ database, gatewayMetrics, logger });
+    undo.push(() => loginFailures.close());
 
     const runtime = new DockerRuntime({
       docker: new Docker(),
@@ -92,6 +97,7 @@ export async function startServer(
       portAddress: settings.portAddress,
       guardImage: settings.environmentImage,
     });
+    const upstreamAddresses = new UpstreamAddresses({ runtime, directory });
     const platform: Platform = {
       version,
       installationId: installation.id,
@@ -141,10 +147,13 @@ export async function startServer(
       },
       poolUse: () => opened.poolUse(),
       queriesRun: () => opened.queriesRun(),
-      gatewayMetrics: new GatewayMetrics(),
+      gatewayMetrics,
       authLog,
       notices,
       directory,
+      loginFailures,
+      upstreamAddresses,
+      authority: installation.authority,
       platform,
       addresses,
       logger,

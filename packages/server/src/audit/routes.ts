@@ -1,18 +1,11 @@
 /** GET /api/audit: who did what, as pages or as JSON Lines; its export, and the verification of its chain. */
 import { Readable } from 'node:stream';
-import {
-  AuditExportLine,
-  AuditPage,
-  BerthError,
-  ExportAudit,
-  ListAudit,
-  VerifyAudit,
-  routes,
-} from '@berth/contract';
+import { AuditExportLine, AuditPage, ExportAudit, ListAudit, VerifyAudit, routes } from '@berth/contract';
 import type { AuditRecord } from '@berth/contract';
 import type { Static } from 'typebox';
 import type { Session } from '../database/database.ts';
 import type { App, Services } from '../http/app.ts';
+import { readMoment } from '../http/moments.ts';
 import { pageOf, readCursor } from '../http/pages.ts';
 import { canonicalJson } from './canonical.ts';
 import { exportAudit, listAudit } from './table.ts';
@@ -104,8 +97,8 @@ function filtersOf(query: Static<typeof ExportAudit>): AuditFilters {
     target,
     source,
     outcome,
-    since: readTime('since', query.since),
-    until: readTime('until', query.until),
+    since: readMoment('since', query.since),
+    until: readMoment('until', query.until),
   };
 }
 
@@ -131,17 +124,6 @@ async function* exportLines(
     if (last === undefined || read.length < batch) return;
     read = await exportAudit(session, filters, last.id, batch);
   }
-}
-
-/** What lies beyond the years that a database's time has is as good as the first and the last of them. */
-function readTime(field: string, value: string | undefined): Date | undefined {
-  if (value === undefined) return undefined;
-  const time = Date.parse(value);
-  if (Number.isNaN(time))
-    throw new BerthError('bad_request', `${field}: is ${JSON.stringify(value)}, which is no moment.`, {
-      field,
-    });
-  return new Date(Math.min(Math.max(time, 0), Date.UTC(9999, 11, 31)));
 }
 
 function present({ at, ...row }: ListedAudit): AuditRecord {

@@ -409,4 +409,5 @@ export type ImageRow = Selectable<ImagesTable>;
 export type DatasetRow = Selectable<DatasetsTable>;
 export type PortMappingRow = Selectable<PortMappingsTable>;
 export type AuditRow = Selectable<AuditTable>;
+export type ConnectionRow = Selectable<ConnectionsTable>;
 export type DeviceLoginRow = Selectable<DeviceLoginsTable>;

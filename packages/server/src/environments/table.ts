@@ -188,18 +188,6 @@ export async function insertEnvironment(session: Session, row: NewEnvironmentRow
     .execute();
 }
 
-/** Whether an environment, even a deleted one, or an account is called so: both are user names on the way in. */
-export async function idExists(session: Session, id: string): Promise<boolean> {
-  const row = await session
-    .selectFrom('environments')
-    .select('id')
-    .where('id', '=', id)
-    .unionAll(session.selectFrom('accounts').select('name as id').where('name', '=', id))
-    .limit(1)
-    .executeTakeFirst();
-  return row !== undefined;
-}
-
 export type EnvironmentChange = Updateable<EnvironmentsTable>;
 
 /** Changes what needs no work of the reconciler's: it reads the row when it next starts the environment. */

@@ -13,7 +13,7 @@ import { makeApp } from './app.ts';
 import type { App } from './app.ts';
 
 /** A thing of alice's, in the place of a path's parameter. */
-type Thing = 'environment' | 'key' | 'token' | 'account' | 'customer' | 'image' | 'dataset' | 'storage';
+type Thing = 'environment' | 'connection' | 'key' | 'token' | 'account' | 'customer' | 'image' | 'dataset' | 'storage';
 
 /**
  * - `public`: answers without asking who is there
@@ -95,6 +95,9 @@ const rules: Record<string, Rule> = {
   [`POST ${routes.sshKeys}`]: 'own',
   [`DELETE ${routes.sshKey}`]: 'key',
   [`GET ${routes.ports}`]: 'own',
+  [`GET ${routes.connections}`]: 'own',
+  [`GET ${routes.connection}`]: 'connection',
+  [`DELETE ${routes.connection}`]: 'connection',
 };
 
 /** Bodies that fit, where a route wants one before it looks at anything. */
@@ -183,6 +186,22 @@ describe('who may ask', () => {
       .values({ name: 'hers', kind: 'volume', source: 'hers', read_only: true, customers })
       .execute();
     hers.dataset = 'hers';
+    hers.connection = 'connectionofhers0001';
+    await database
+      .insertInto('connections')
+      .values({
+        id: hers.connection,
+        gateway: 'gatewayofhers000001',
+        env_id: hers.environment,
+        customer_id: customerId,
+        method: 'password',
+        way: 'own-port',
+        source: '192.0.2.1',
+        source_port: 50_000,
+        client: 'SSH-2.0-test',
+        started_at: new Date(),
+      })
+      .execute();
     const kept = await plane.create({ name: 'kept' }, plane.services, alice.principal);
     await database
       .updateTable('environments')
@@ -314,6 +333,7 @@ describe('who may ask', () => {
       customer: '999999',
       image: 'none',
       dataset: 'none',
+      connection: 'noneofthemis00001',
     };
     for (const route of things()) {
       const thing = ruleOf(route) as Thing;
@@ -381,6 +401,7 @@ describe('who may ask', () => {
       [routes.images, ({ name }) => name === hers.image],
       [routes.datasets, ({ name }) => name === hers.dataset],
       [routes.keptStorage, ({ env_id }) => env_id === hers.storage],
+      [routes.connections, ({ id }) => id === hers.connection],
     ];
     for (const [url, isHers] of lists) {
       const sees = async ({ token }: Account) => {
