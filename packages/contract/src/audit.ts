@@ -89,9 +89,12 @@ export const AuditVerdict = Type.Object(
     first_link: nullable(Type.Integer()),
     last_link: nullable(Type.Integer()),
     last_hash: nullable(Type.String(), {
-      description: 'of the last link, 64 hexadecimal digits: write it down elsewhere, and give it as "from" later',
+      description:
+        'of the last link, 64 hexadecimal digits: write it down elsewhere, and give it as "from" later',
     }),
-    records_since: nullable(Count, { description: 'records in the links after the one with the hash "from"' }),
+    records_since: nullable(Count, {
+      description: 'records in the links after the one with the hash "from"',
+    }),
     faults: Type.Array(AuditFault, { description: 'at most a hundred' }),
     fault_count: Count,
   },

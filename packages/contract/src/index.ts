@@ -7,6 +7,8 @@ export * from './environment.ts';
 export * from './ssh-key.ts';
 export * from './ssh-authority.ts';
 export * from './lockout.ts';
+export * from './network.ts';
+export * from './allowlist.ts';
 export * from './port.ts';
 export * from './account.ts';
 export * from './platform.ts';

@@ -8,9 +8,9 @@ import { type Implementation, implementation } from '@berth/ssh';
 import Docker from 'dockerode';
 import type { Logger } from 'pino';
 import { Directory } from './control/directory.ts';
+import { UpstreamAddresses } from './control/upstream.ts';
 import { AuthLog } from './audit/auth-log.ts';
 import { startSealing } from './audit/sealing.ts';
-import { UpstreamAddresses } from './control/upstream.ts';
 import { firstStart } from './customers/first-start.ts';
 import { openDataFolder } from './data-folder.ts';
 import { openDatabase } from './database/database.ts';
@@ -128,6 +128,7 @@ export async function startServer(
     const addresses = {
       publicUrl: settings.publicUrl ?? '',
       sshHost: settings.sshHost,
+      sharedPort: settings.sharedPort,
       passwordAges: settings,
     };
     const services: Services = {

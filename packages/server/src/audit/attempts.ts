@@ -5,13 +5,9 @@
 import type { AttemptRecord } from '@berth/contract';
 import { sql } from 'kysely';
 import type { Session } from '../database/database.ts';
-import { markKeysUsed } from '../ssh-keys/table.ts';
 import { wellFormed } from './audit.ts';
 
 export const loginAction = 'ssh.login';
-
-/** A key's use is written down once in this time. */
-const keyRestMs = 60_000;
 
 /** An attempt that was not known before. */
 export interface NewAttempt extends AttemptRecord {
@@ -20,7 +16,7 @@ export interface NewAttempt extends AttemptRecord {
 }
 
 /**
- * Also notes the use of keys. A moment in the future is a gateway's clock that is wrong; now is written instead.
+ * A moment in the future is a gateway's clock that is wrong; now is written instead.
  *
  * @returns those that were new, in the order in which they came
  */
@@ -43,10 +39,6 @@ export async function recordAttempts(session: Session, records: AttemptRecord[])
       outcome text, account text, customer_id integer, source text, target text, detail jsonb)
     on conflict (attempt) do nothing
     returning attempt`.execute(session);
-  const uses = records.flatMap(({ accepted, customer, fingerprint, at }) =>
-    accepted && customer !== null && fingerprint !== null ? [{ customer_id: customer, fingerprint, at }] : [],
-  );
-  await markKeysUsed(session, uses, keyRestMs);
   const unseen = new Set(written.map(({ attempt }) => attempt));
   const fresh = records.filter(({ id }) => unseen.delete(id));
   const types = await typesOf(session, fresh);

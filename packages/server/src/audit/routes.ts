@@ -1,6 +1,14 @@
 /** GET /api/audit: who did what, as pages or as JSON Lines; its export, and the verification of its chain. */
 import { Readable } from 'node:stream';
-import { AuditExportLine, AuditPage, ExportAudit, ListAudit, VerifyAudit, routes } from '@berth/contract';
+import {
+  AuditExportLine,
+  AuditPage,
+  AuditVerifyLine,
+  ExportAudit,
+  ListAudit,
+  VerifyAudit,
+  routes,
+} from '@berth/contract';
 import type { AuditRecord } from '@berth/contract';
 import type { Static } from 'typebox';
 import type { Session } from '../database/database.ts';

@@ -97,7 +97,9 @@ export async function closeLost(session: Session): Promise<number> {
       and not exists (select from gateways g where g.id = c.gateway and g.ended_at is null
         and g.seen_at >= ${secondsAgo(silenceSeconds)})
       and (c.seen_at < ${secondsAgo(silenceSeconds)}
-        or exists (select from gateways g where g.id = c.gateway and g.ended_at is not null))`.execute(session);
+        or exists (select from gateways g where g.id = c.gateway and g.ended_at is not null))`.execute(
+    session,
+  );
   return Number(numAffectedRows ?? 0);
 }
 

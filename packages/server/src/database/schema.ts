@@ -408,6 +408,7 @@ export type EventRow = Selectable<EventsTable>;
 export type ImageRow = Selectable<ImagesTable>;
 export type DatasetRow = Selectable<DatasetsTable>;
 export type PortMappingRow = Selectable<PortMappingsTable>;
+export type AllowlistEntryRow = Selectable<AllowlistEntriesTable>;
 export type AuditRow = Selectable<AuditTable>;
 export type ConnectionRow = Selectable<ConnectionsTable>;
 export type DeviceLoginRow = Selectable<DeviceLoginsTable>;

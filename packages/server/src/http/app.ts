@@ -29,6 +29,7 @@ import type { Logger } from 'pino';
 import type { Principal } from '../accounts/principal.ts';
 import { accountRoutes } from '../accounts/routes.ts';
 import type { AuthLog } from '../audit/auth-log.ts';
+import { allowlistRoutes } from '../allowlists/routes.ts';
 import { auditRoutes } from '../audit/routes.ts';
 import { connectionRoutes } from '../connections/routes.ts';
 import { customerRoutes } from '../customers/routes.ts';
@@ -248,6 +249,7 @@ export async function makeApp(services: Services): Promise<App> {
       lockoutRoutes,
       portRoutes,
       connectionRoutes,
+      allowlistRoutes,
       signInRoutes,
       deviceRoutes,
       tokenRoutes,

@@ -11,7 +11,7 @@
  * | `ensureImage`     | nothing: the kubelet pulls                             | pull where it is missing            |
  * | `ensureStorage`   | PersistentVolumeClaims                                 | named volumes                       |
  * | `writeSecrets`    | Secret, then an annotation on the pod                  | folder of files, bind-mounted       |
- * | `run`             | StatefulSet with one replica, NodePort Service         | container with a published port     |
+ * | `run`             | StatefulSet with one replica, NodePort Service         | container, with a published port    |
  * | `moveAddress`     | pod deleted: the next one has another address          | connected anew to the network       |
  * | `stop`            | replicas: 0                                            | stopped container                   |
  * | `removeWorkload`  | StatefulSet, Service and Secret deleted                | container and secrets folder removed |
@@ -24,7 +24,7 @@
  *
  * Everything that is made carries the installation's id, and what does not is never touched.
  */
-import type { DatasetKind, ImageFinding, Resources } from '@berth/contract';
+import type { DatasetKind, Exposure, ImageFinding, Resources } from '@berth/contract';
 
 /** The folders of an environment that outlive its container, and where its user finds each. */
 export const lastingFolders = {
@@ -63,9 +63,16 @@ export interface WorkloadSpec {
   resources: Resources;
   /** When it was asked for, as long as it has never run; null: it has, so there are files of its user. */
   newSince: Date | null;
-  /** The public port that leads straight to sshd; null: none. */
+  /** `gateway`: the gateway dials its address, and nothing of it is published. */
+  exposure: Exposure;
+  /** With exposure `direct` the public port that leads straight to sshd; null: none. */
   publicPort: number | null;
   datasets: DatasetMount[];
+}
+
+/** Only root can check a password, and only sudo needs root: with neither, nothing in the container is root's. */
+export function runsWithoutRoot({ exposure, sudo }: Pick<WorkloadSpec, 'exposure' | 'sudo'>): boolean {
+  return exposure === 'gateway' && !sudo;
 }
 
 /** Contents of the files at `/etc/berth` in the environment; see the image's README. */
@@ -90,6 +97,8 @@ export interface ObservedWorkload {
   runId: string | null;
   /** What it was made with; null: not known. */
   resources: RunResources | null;
+  /** What it was made with; what an older Berth made is `direct`. */
+  exposure: Exposure;
   /** How often the runtime itself started it again since Berth did. */
   restarts: number;
 }

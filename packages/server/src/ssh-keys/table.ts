@@ -73,7 +73,9 @@ export async function markKeysUsed(
       group by customer_id, fingerprint) u
     where k.customer_id = u.customer_id and k.fingerprint = u.fingerprint
       and (k.last_used_at is null
-        or k.last_used_at < u.at - make_interval(secs => ${restMs / 1000}::double precision))`.execute(session);
+        or k.last_used_at < u.at - make_interval(secs => ${restMs / 1000}::double precision))`.execute(
+    session,
+  );
 }
 
 /** One that was used less than `restMs` ago stays as it is. */

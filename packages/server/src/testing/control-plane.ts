@@ -28,9 +28,9 @@ import { listEvents } from '../events/events.ts';
 import { Notices, announce } from '../events/notices.ts';
 import type { Services } from '../http/app.ts';
 import { setDefaultImage } from '../images/table.ts';
-import { GatewayMetrics } from '../metrics/gateway-metrics.ts';
 import { LoginFailures } from '../lockouts/login-failures.ts';
 import { claimLoginName } from '../login-names/table.ts';
+import { GatewayMetrics } from '../metrics/gateway-metrics.ts';
 import { Reconciler } from '../reconciler/reconciler.ts';
 import { KeyRing } from '../secrets/key-ring.ts';
 import { accountHash } from '../secrets/password.ts';
@@ -154,6 +154,7 @@ export class ControlPlane {
       addresses: {
         publicUrl: 'https://berth.example.com',
         sshHost: 'ssh.example.com',
+        sharedPort: settings.sharedPort ?? read.settings.sharedPort,
         passwordAges: { ...read.settings, ...settings },
       },
       logger,

@@ -161,7 +161,7 @@ export class MemoryRuntime implements Runtime {
 
   run(spec: WorkloadSpec): Promise<ObservedWorkload> {
     return this.#call('run', spec.id, async () => {
-      if (spec.publicPort !== null && this.heldPorts.has(spec.publicPort)) {
+      if (spec.exposure === 'direct' && spec.publicPort !== null && this.heldPorts.has(spec.publicPort)) {
         throw new RuntimeError('port_taken', `Port ${spec.publicPort} is in use.`, 'Free it.');
       }
       const found = this.workloads.get(spec.id);
@@ -313,6 +313,7 @@ export class MemoryRuntime implements Runtime {
       outOfMemory: false,
       runId,
       resources: { cpu: spec.resources.cpu, memory: spec.resources.memory, gpu: spec.resources.gpu },
+      exposure: spec.exposure,
       restarts,
     };
   }
