@@ -7,6 +7,7 @@
 import { BerthError } from '@berth/contract';
 import type { Failure, Status } from '@berth/contract';
 import type { Logger } from 'pino';
+import { deleteEntriesOf } from '../allowlists/table.ts';
 import { secretFiles } from '../credentials/credentials.ts';
 import type { Database } from '../database/database.ts';
 import type { EnvironmentRow } from '../database/schema.ts';
@@ -183,6 +184,7 @@ const converged = {
     const left = kept ? 'its files and this history are left' : 'nothing is left but this history';
     await database.transaction().execute(async (transaction) => {
       if (!(await settle(transaction, row, { status: 'deleted', storageKept: kept }))) return;
+      await deleteEntriesOf(transaction, { envId: row.id });
       const released = await releasePort(transaction, row.id);
       await transaction.deleteFrom('ssh_credentials').where('env_id', '=', row.id).execute();
       await addEvents(transaction, row.id, [

@@ -58,6 +58,26 @@ export async function runningEnvironments(
   return query.execute();
 }
 
+/** Each key at its last use. One that was used less than `restMs` before stays as it is. */
+export async function markKeysUsed(
+  session: Session,
+  uses: { customer_id: number; fingerprint: string; at: string }[],
+  restMs: number,
+): Promise<void> {
+  if (uses.length === 0) return;
+  await sql`
+    update ssh_keys k set last_used_at = u.at
+    from (select customer_id, fingerprint, max(at) as at
+      from json_to_recordset(${JSON.stringify(uses)}::json)
+        as r(customer_id integer, fingerprint text, at timestamptz)
+      group by customer_id, fingerprint) u
+    where k.customer_id = u.customer_id and k.fingerprint = u.fingerprint
+      and (k.last_used_at is null
+        or k.last_used_at < u.at - make_interval(secs => ${restMs / 1000}::double precision))`.execute(
+    session,
+  );
+}
+
 /** One that was used less than `restMs` ago stays as it is. */
 export async function markUsed(
   session: Session,

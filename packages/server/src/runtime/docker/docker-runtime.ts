@@ -465,7 +465,11 @@ export class DockerRuntime implements Runtime {
         PortBindings:
           behindGateway || spec.publicPort === null
             ? {}
-            : { [port]: [{ HostIp: this.#options.portAddress, HostPort: String(spec.publicPort) }] },
+            : {
+                [port]: [
+                  { HostIp: publishedOn(this.#options.portAddress), HostPort: String(spec.publicPort) },
+                ],
+              },
         Mounts: [
           ...folders.map((folder) => ({
             Type: 'volume' as const,
@@ -631,4 +635,9 @@ function ignoring(...statuses: number[]): (error: unknown) => void {
   return (error) => {
     if (!hasStatus(error, ...statuses)) throw error;
   };
+}
+
+/** To Docker `::` is all of IPv6 and nothing of IPv4; it is both where nothing is said. */
+function publishedOn(address: string): string {
+  return address === '::' ? '' : address;
 }
