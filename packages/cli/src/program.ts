@@ -6,6 +6,7 @@ import { addAllowlistCommands } from './commands/allowlist.ts';
 import { addAuditCommands } from './commands/audit.ts';
 import { addBackupCommands } from './commands/backup.ts';
 import { addCompletionCommands } from './commands/completion.ts';
+import { addConnectionCommands } from './commands/connections.ts';
 import { addConfigSshCommand } from './commands/config-ssh.ts';
 import { addCustomerCommands } from './commands/customers.ts';
 import { addDatasetCommands } from './commands/datasets.ts';
@@ -58,6 +59,7 @@ export function makeProgram(): Command {
   addOpenCommand(program);
   addKeyCommands(program);
   addPortCommands(program);
+  addConnectionCommands(program);
   addAllowlistCommands(program);
   program.commandsGroup('Administration:');
   addCustomerCommands(program);

@@ -125,6 +125,11 @@ export const errorCatalogue = {
     title: 'This is not a public key that Berth takes',
     cure: 'Paste the one line of a .pub file, such as ~/.ssh/id_ed25519.pub.',
   },
+  bad_revocation_list: {
+    status: 422,
+    title: 'This is not a list of revoked keys that Berth takes',
+    cure: 'Send a KRL that "ssh-keygen -k" made, or lines of public keys.',
+  },
   weak_password: {
     status: 422,
     title: 'The password does not keep to the policy',

@@ -1,6 +1,7 @@
 /**
  * Credentials of an environment: its password, its host key, and the files that carry them into its container.
  */
+import type { Exposure } from '@berth/contract';
 import { generateHostKey } from '@berth/ssh';
 import { sql } from 'kysely';
 import type { Session } from '../database/database.ts';
@@ -93,17 +94,24 @@ export function plainPassword(keyRing: KeyRing, row: CredentialsRow): string {
 /** In the place of a hash: no password is right (shadow(5)). */
 const noPassword = '*';
 
-/** What the container needs to let the right people in, hashes and keys and no password, and their own variables. */
+/**
+ * What the container needs to let the right people in, hashes and keys and no password, and their own variables.
+ *
+ * @param exposure of the container that reads them. Behind the gateway only its certificates get in: what is people's
+ *   would be a way around it.
+ */
 export async function secretFiles(
   session: Session,
   keyRing: KeyRing,
   environment: Pick<EnvironmentRow, 'id' | 'customer_id' | 'env_vars' | 'password_login'>,
   authorityPublic: string,
+  exposure: Exposure,
 ): Promise<{ files: SecretFiles; hostKeyPublic: string }> {
   const credentials = await readCredentials(session, environment.id);
-  const keys = await listKeys(session, environment.customer_id);
+  const direct = exposure === 'direct';
+  const keys = direct ? await listKeys(session, environment.customer_id) : [];
   const takesPasswords =
-    environment.password_login && (await allowsPasswords(session, environment.customer_id));
+    direct && environment.password_login && (await allowsPasswords(session, environment.customer_id));
   return {
     hostKeyPublic: credentials.host_key_public,
     files: {

@@ -13,6 +13,7 @@ import { renewSecrets } from '../environments/table.ts';
 import { announce } from '../events/notices.ts';
 import { pageOf, readCursor } from '../http/pages.ts';
 import type { Page } from '../http/pages.ts';
+import { deleteAllOf } from '../ssh-authorities/table.ts';
 import {
   belongings,
   findCustomer,
@@ -94,7 +95,7 @@ export async function updateCustomer(
 }
 
 /**
- * Its accounts, their tokens and their public keys go with it.
+ * Its accounts, their tokens and their public keys, and its authorities go with it.
  *
  * @throws BerthError `not_found`, `in_use` while it has environments or kept files, or the account that asks
  */
@@ -116,6 +117,7 @@ export async function removeCustomer(
     const accounts = await accountIdsOf(transaction, id);
     await mustLeaveAdministrator(transaction, accounts);
     const keys = await deleteAccounts(transaction, accounts);
+    await deleteAllOf(transaction, id);
     await deleteEntriesOf(transaction, { customerId: id });
     await markDeleted(transaction, id);
     await announce(transaction, { topic: 'customer', id });
@@ -123,7 +125,7 @@ export async function removeCustomer(
       action: 'customer.delete',
       target: name,
       customerId: id,
-      detail: { id, accounts: accounts.length, ssh_keys: keys },
+      detail: { id, accounts: accounts.length, ssh_keys: keys.length },
     });
   });
 }

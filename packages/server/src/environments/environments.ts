@@ -28,6 +28,7 @@ import {
   readCredentials,
   updatePassword,
 } from '../credentials/credentials.ts';
+import { cutConnections } from '../connections/end.ts';
 import { lockCustomer } from '../customers/table.ts';
 import type { Session } from '../database/database.ts';
 import { datasetsFor } from '../datasets/table.ts';
@@ -42,6 +43,7 @@ import { defaultImage, imageForNew } from '../images/images.ts';
 import { claimLoginName } from '../login-names/table.ts';
 import { givePort } from '../ports/ports.ts';
 import { activePort, releaseMapping } from '../ports/table.ts';
+import type { Settings } from '../settings.ts';
 import { mustFit } from '../quotas/quotas.ts';
 import { storageFor } from '../storage/storage.ts';
 import { handOver } from '../storage/table.ts';
@@ -279,7 +281,44 @@ export async function startEnvironment(
   id: string,
   input: StartEnvironment = {},
 ): Promise<Environment> {
-  return change(services, asker, id, 'start', async (row, session) => {
+  return change(services, asker, id, 'start', startWith(services, id, input));
+}
+
+/** Somebody who logs in by SSH; `account` null: not known, as with the environment's password. */
+export interface Login {
+  account: string | null;
+  source: string;
+  /** Id of the attempt. */
+  attempt: string;
+}
+
+/** A start that a login asked for. @throws BerthError `not_found`, `wrong_state`, `quota_exceeded`, `ports_exhausted` */
+export async function wakeEnvironment(services: Services, login: Login, id: string): Promise<void> {
+  const decide = startWith(services, id, {});
+  await services.database.transaction().execute(async (transaction) => {
+    const row = await lockLiving(transaction, id, null, 'start');
+    const decision = await decide(row, transaction);
+    if (decision === null) return;
+    const who = login.account === null ? login.source : `${login.account} from ${login.source}`;
+    await carryOut(transaction, id, `A login by ${who}`, decision);
+    await audit(
+      transaction,
+      { principal: null, source: login.source },
+      {
+        action: 'environment.start',
+        target: id,
+        customerId: row.customer_id,
+        ...(login.account === null ? {} : { account: login.account }),
+        detail: { asked: 'login', attempt: login.attempt },
+      },
+    );
+  });
+}
+
+type Decide = (row: EnvironmentRow, session: Session) => Decision | null | Promise<Decision | null>;
+
+function startWith(services: Services, id: string, input: StartEnvironment): Decide {
+  return async (row, session) => {
     const { cpu, memory, gpu } = { ...resourcesOf(row), ...input.resources };
     const next = { cpu, memory, gpu, storage: row.storage };
     if (isToRun(row)) {
@@ -305,16 +344,25 @@ export async function startEnvironment(
       asked: input.resources === undefined ? 'start' : `start, this time with ${inWords(input.resources)}`,
       events,
     };
-  });
+  };
 }
 
 /** @throws BerthError `not_found`, `wrong_state` */
 export async function stopEnvironment(services: Services, asker: Asker, id: string): Promise<Environment> {
-  return change(services, asker, id, 'stop', (row) =>
-    row.wanted === 'stopped' || row.status === 'failed'
-      ? null
-      : { wanted: { wanted: 'stopped', status: 'stopping', restart_wanted: false }, asked: 'stop' },
-  );
+  return change(services, asker, id, 'stop', async (row, session) => {
+    if (row.wanted === 'stopped' || row.status === 'failed') return null;
+    const sentence = `The environment ${id} is being stopped.`;
+    await cutConnections(session, services.settings, { environment: id }, sentence);
+    return {
+      wanted: {
+        wanted: 'stopped',
+        status: 'stopping',
+        restart_wanted: false,
+        stop_asked_at: new Date(),
+      },
+      asked: 'stop',
+    };
+  });
 }
 
 /** @throws BerthError `not_found`, `wrong_state` */
@@ -388,9 +436,17 @@ export async function resetPassword(
   const password = newPassword(services.settings);
   await change(services, asker, id, 'reset-password', async (_row, session) => {
     await updatePassword(session, services.keyRing, id, password);
+    await cutPasswordLogins(session, services.settings, id);
     return { wanted: {}, asked: 'new password' };
   });
   return { ssh_password: password.plain };
+}
+
+/** Whoever came in by the old password; in force by itself for those who come. */
+export async function cutPasswordLogins(session: Session, settings: Settings, id: string): Promise<void> {
+  const sentence = `The environment ${id} has a new password. Log in again with that.`;
+  for (const method of ['password', 'keyboard-interactive'] as const)
+    await cutConnections(session, settings, { environment: id, method }, sentence);
 }
 
 interface Decision {
@@ -413,25 +469,15 @@ async function change(
   asker: Asker,
   id: string,
   act: string,
-  decide: (row: EnvironmentRow, session: Session) => Decision | null | Promise<Decision | null>,
+  decide: Decide,
 ): Promise<Environment> {
   const { principal } = asker;
   return services.database.transaction().execute(async (transaction) => {
-    const row = await lockEnvironment(transaction, id, visibleCustomer(principal));
-    if (!row) throw noSuchEnvironment(id);
-    if (row.wanted === 'deleted' && act !== 'delete') {
-      throw new BerthError('wrong_state', `The environment ${id} is being deleted.`, {
-        cure: 'Create a new one.',
-      });
-    }
+    const row = await lockLiving(transaction, id, visibleCustomer(principal), act);
     const decision = await decide(row, transaction);
     if (decision !== null) {
-      const { wanted, asked, events = [] } = decision;
-      if (decision.change) await updateColumns(transaction, id, decision.change);
-      const generation = wanted && (await request(transaction, id, wanted));
-      const line: NewEvent = { kind: 'request', message: `${principal.account} asked: ${asked}.` };
-      if (wanted?.status !== undefined) line.status = wanted.status as Status;
-      await addEvents(transaction, id, [line, ...events], generation);
+      const { asked } = decision;
+      await carryOut(transaction, id, principal.account, decision);
       if (act === 'delete' || row.customer_id !== principal.customerId) {
         await audit(transaction, asker, {
           action: `environment.${act}`,
@@ -444,6 +490,30 @@ async function change(
     // Read before others can go on: what is asked for may be done, or gone, right after.
     return getEnvironment({ ...services, database: transaction }, principal, id);
   });
+}
+
+/** @throws BerthError `not_found`; `wrong_state` when it is being deleted and asked for anything else */
+async function lockLiving(
+  session: Session,
+  id: string,
+  customerId: number | null,
+  act: string,
+): Promise<EnvironmentRow> {
+  const row = await lockEnvironment(session, id, customerId);
+  if (!row) throw noSuchEnvironment(id);
+  if (row.wanted !== 'deleted' || act === 'delete') return row;
+  throw new BerthError('wrong_state', `The environment ${id} is being deleted.`, {
+    cure: 'Create a new one.',
+  });
+}
+
+async function carryOut(session: Session, id: string, who: string, decision: Decision): Promise<void> {
+  const { wanted, change: columns, asked, events = [] } = decision;
+  if (columns) await updateColumns(session, id, columns);
+  const generation = wanted && (await request(session, id, wanted));
+  const line: NewEvent = { kind: 'request', message: `${who} asked: ${asked}.` };
+  if (wanted?.status !== undefined) line.status = wanted.status as Status;
+  await addEvents(session, id, [line, ...events], generation);
 }
 
 /** @throws BerthError `forbidden` */

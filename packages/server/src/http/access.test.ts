@@ -14,7 +14,16 @@ import type { App } from './app.ts';
 
 /** A thing of alice's, in the place of a path's parameter. */
 type Thing =
-  'environment' | 'key' | 'token' | 'account' | 'customer' | 'image' | 'dataset' | 'storage' | 'entry';
+  | 'environment'
+  | 'connection'
+  | 'key'
+  | 'token'
+  | 'account'
+  | 'customer'
+  | 'image'
+  | 'dataset'
+  | 'storage'
+  | 'entry';
 
 /**
  * - `public`: answers without asking who is there
@@ -42,6 +51,8 @@ const rules: Record<string, Rule> = {
   [`GET ${routes.metrics}`]: 'admin',
   [`GET ${routes.platform}`]: 'admin',
   [`GET ${routes.audit}`]: 'admin',
+  [`GET ${routes.auditExport}`]: 'admin',
+  [`GET ${routes.auditVerify}`]: 'admin',
   [`GET ${routes.backup}`]: 'admin',
   [`POST ${routes.restore}`]: 'admin',
   [`POST ${routes.rotateSecrets}`]: 'admin',
@@ -94,6 +105,9 @@ const rules: Record<string, Rule> = {
   [`POST ${routes.sshKeys}`]: 'own',
   [`DELETE ${routes.sshKey}`]: 'key',
   [`GET ${routes.ports}`]: 'own',
+  [`GET ${routes.connections}`]: 'own',
+  [`GET ${routes.connection}`]: 'connection',
+  [`DELETE ${routes.connection}`]: 'connection',
   [`GET ${routes.allowlist}`]: 'own',
   [`POST ${routes.allowlist}`]: 'own',
   [`GET ${routes.allowlistCheck}`]: 'own',
@@ -187,6 +201,22 @@ describe('who may ask', () => {
       .values({ name: 'hers', kind: 'volume', source: 'hers', read_only: true, customers })
       .execute();
     hers.dataset = 'hers';
+    hers.connection = 'connectionofhers0001';
+    await database
+      .insertInto('connections')
+      .values({
+        id: hers.connection,
+        gateway: 'gatewayofhers000001',
+        env_id: hers.environment,
+        customer_id: customerId,
+        method: 'password',
+        way: 'own-port',
+        source: '192.0.2.1',
+        source_port: 50_000,
+        client: 'SSH-2.0-test',
+        started_at: new Date(),
+      })
+      .execute();
     const kept = await plane.create({ name: 'kept' }, plane.services, alice.principal);
     await database
       .updateTable('environments')
@@ -324,6 +354,7 @@ describe('who may ask', () => {
       customer: '999999',
       image: 'none',
       dataset: 'none',
+      connection: 'noneofthemis00001',
       entry: '999999',
     };
     for (const route of things()) {
@@ -392,6 +423,7 @@ describe('who may ask', () => {
       [routes.images, ({ name }) => name === hers.image],
       [routes.datasets, ({ name }) => name === hers.dataset],
       [routes.keptStorage, ({ env_id }) => env_id === hers.storage],
+      [routes.connections, ({ id }) => id === hers.connection],
       [routes.allowlist, ({ id }) => id === Number(hers.entry)],
     ];
     for (const [url, isHers] of lists) {
