@@ -94,7 +94,10 @@ export interface AccountRoute {
   keys: string[];
 }
 
-/** A pair that is locked. `target` is what was tried: an environment's id, an account's or an unknown name. */
+/**
+ * A pair that is locked. `target` is what was tried: an environment's id, an account's or an unknown name. `source` is
+ * `countedSource` of the address, here and in bans.
+ */
 export interface LockoutRoute {
   target: string;
   source: string;
@@ -157,13 +160,15 @@ const strangersWord = Type.String({
   description: "the client's own words; not to be trusted",
 });
 
-/** What was shown to the gateway, which has checked the signature. */
+/** What was shown to the gateway, and whether it was proven; a key that was merely offered is never an attempt. */
 export const ShownKey = Type.Object(
   {
     /** Of the plain key, also where a certificate certifies it. */
     blob: base64(32_768),
     certificate: nullable(base64(32_768)),
     algorithm: Type.String({ maxLength: 128 }),
+    /** false: the signature is not this key's over this session. It counts as a wrong password does. */
+    signature_ok: Type.Boolean(),
     /** Of security keys: what the token says; null with others. */
     security_key: nullable(
       Type.Object(
@@ -222,6 +227,8 @@ export interface Grant {
   keyName: string | null;
   fingerprint: string | null;
   forwarding: Forwarding;
+  /** Whether a session may have a terminal; a certificate may be without `permit-pty`. */
+  terminal: boolean;
   /** Of a certificate: runs in place of whatever is asked for (sshd_config(5), ForceCommand). */
   forceCommand: string | null;
   /** Of security keys: whether somebody must have touched it, and been verified. */

@@ -67,6 +67,10 @@ export async function runWorker(make: (parts: WorkerParts) => GatewayWorker): Pr
       case 'worker-ended':
         running?.spool.adoptOrphans();
         break;
+      case 'snapshot':
+        if (running === null) send({ type: 'snapshot', request: message.request, lines: null });
+        else running.sendSnapshot(message.request);
+        break;
       default:
         message satisfies never;
     }
@@ -84,7 +88,8 @@ function become({ uid, gid }: NonNullable<StartMessage['account']>): void {
   process.setgroups?.([gid]);
   process.setgid?.(gid);
   process.setuid?.(uid);
-  if (process.getuid?.() !== uid || process.geteuid?.() !== uid) throw new Error('root could not be given up');
+  if (process.getuid?.() !== uid || process.geteuid?.() !== uid)
+    throw new Error('root could not be given up');
 }
 
 class RunningWorker {
@@ -107,7 +112,9 @@ class RunningWorker {
     this.#sockets = parts.sockets;
     this.worker = worker;
     this.#feed = feed;
-    this.#snapshots = setInterval(() => this.#sendSnapshot(), snapshotMs);
+    this.#snapshots = setInterval(() => {
+      if (this.#isChanged) this.sendSnapshot(null);
+    }, snapshotMs);
   }
 
   static async open(
@@ -143,6 +150,8 @@ class RunningWorker {
     this.worker.apply(line);
     const isNews = line.type !== 'beat' && line.type !== 'begin' && line.type !== 'end';
     if (isNews) this.#isChanged = true;
+    // In this turn the worker asks for its ports; the supervisor hears of both in this order.
+    if (line.type === 'complete') setImmediate(() => this.sendSnapshot(null));
   }
 
   numbers(): { connections: number; draining: boolean; metrics: Record<string, number> } {
@@ -157,7 +166,7 @@ class RunningWorker {
   async end(sentence: string | null): Promise<void> {
     if (this.#isDraining) return;
     this.#isDraining = true;
-    this.#sendSnapshot();
+    this.sendSnapshot(null);
     clearInterval(this.#snapshots);
     this.#sockets.closeAll();
     await this.worker.drain(sentence);
@@ -166,11 +175,14 @@ class RunningWorker {
     process.exit(0);
   }
 
-  #sendSnapshot(): void {
-    if (!this.#isChanged || !this.#feed.isUp) return;
-    this.#isChanged = false;
-    const lines = this.worker.toLines().map((line) => JSON.stringify(line));
-    send({ type: 'snapshot', lines: lines.join('\n') });
+  /** @param request null: nobody has asked */
+  sendSnapshot(request: number | null): void {
+    // What comes from a stream that has not told everything yet is less than what the supervisor has.
+    const isWhole = this.#isChanged && this.#feed.isUp;
+    if (!isWhole && request === null) return;
+    if (isWhole) this.#isChanged = false;
+    const lines = isWhole ? this.worker.toLines().map((line) => JSON.stringify(line)) : null;
+    send({ type: 'snapshot', request, lines: lines?.join('\n') ?? null });
   }
 }
 

@@ -29,7 +29,10 @@ export class ControlClient implements ServerLink {
 
   async attempt(request: AttemptRequest, signal: AbortSignal): Promise<AttemptAnswer> {
     const deadline = new AbortController();
-    const timer = setTimeout(() => deadline.abort(new ServerAway('the server does not answer')), serverWaitMs);
+    const timer = setTimeout(
+      () => deadline.abort(new ServerAway('the server does not answer')),
+      serverWaitMs,
+    );
     const either = AbortSignal.any([signal, deadline.signal]);
     const body = JSON.stringify(request);
     try {

@@ -103,7 +103,9 @@ export class Spool implements Recorder {
   adoptOrphans(): void {
     if (this.#isStopped) return;
     this.#adopting ??= this.#adopt()
-      .catch((error: Error) => this.#parts.log(`a journal that was left cannot be taken over: ${error.message}`))
+      .catch((error: Error) =>
+        this.#parts.log(`a journal that was left cannot be taken over: ${error.message}`),
+      )
       .finally(() => (this.#adopting = null));
   }
 
@@ -150,14 +152,23 @@ export class Spool implements Recorder {
       await this.#parts.delivery.deliver([JSON.stringify(this.#gatewayRecord(false))]);
       this.#gatewayToldMs = now;
     }
-    for (let batch = this.#journal.next(); batch !== undefined; batch = this.#journal.next()) {
-      await this.#parts.delivery.deliver(batch.lines);
-      this.#journal.acknowledge(batch.end);
-    }
+    await this.#deliverFrom(this.#journal);
     while (this.#held.length > 0) {
       const held = this.#held.slice(0, 1000);
       await this.#parts.delivery.deliver(held.map((line) => JSON.stringify(line)));
       this.#held.splice(0, held.length);
+    }
+  }
+
+  async #deliverFrom(journal: Journal): Promise<void> {
+    for (let batch = journal.next(); batch !== undefined; batch = journal.next()) {
+      try {
+        await this.#parts.delivery.deliver(batch.lines);
+      } catch (error) {
+        journal.release();
+        throw error;
+      }
+      journal.acknowledge(batch.end);
     }
   }
 
@@ -208,10 +219,7 @@ export class Spool implements Recorder {
       if (journal === null) continue;
       try {
         finish(journal);
-        for (let batch = journal.next(); batch !== undefined; batch = journal.next()) {
-          await this.#parts.delivery.deliver(batch.lines);
-          journal.acknowledge(batch.end);
-        }
+        await this.#deliverFrom(journal);
       } catch (error) {
         // The server is away: somebody comes again.
         journal.close();

@@ -23,6 +23,7 @@ interface SharedSocket {
   address: string;
   /** The workers that want it. */
   holders: Set<number>;
+  isListening: boolean;
 }
 
 export class SharedSockets {
@@ -47,7 +48,7 @@ export class SharedSockets {
       handle.close();
       throw taken(fault, port, address);
     }
-    this.#sockets.set(port, { handle, address, holders: new Set([holder]) });
+    this.#sockets.set(port, { handle, address, holders: new Set([holder]), isListening: false });
     return handle;
   }
 
@@ -68,8 +69,15 @@ export class SharedSockets {
     this.#sockets.clear();
   }
 
+  /** A worker accepts connections on it. */
+  listening(port: number): void {
+    const socket = this.#sockets.get(port);
+    if (socket !== undefined) socket.isListening = true;
+  }
+
+  /** Ports that are open. */
   get ports(): number[] {
-    return [...this.#sockets.keys()];
+    return [...this.#sockets].flatMap(([port, { isListening }]) => (isListening ? port : []));
   }
 }
 

@@ -132,8 +132,10 @@ export class Supervisor {
   /** Keeps a worker in the slot until the gateway ends. */
   async #keep(slot: number): Promise<void> {
     const pauses = new GrowingPause();
+    const left: number[] = [];
     for (;;) {
       const gone = await this.#endOf(slot);
+      left.push(gone.number);
       if (this.#isEnding) return;
       const pauseMs = pauses.next(Date.now() - gone.startedMs);
       const when = pauseMs === 0 ? 'at once' : `in ${pauseMs / 1000} s`;
@@ -146,8 +148,10 @@ export class Supervisor {
       if (this.#current[slot] !== gone) continue;
       const worker = this.#start();
       this.#current[slot] = worker;
-      // The sockets of the one that is gone are kept for its successor.
-      void worker.ready.then(() => this.#sockets.releaseAll(gone.number));
+      // The sockets of those that are gone are kept until a successor has said which it wants.
+      void worker.fed.then((fed) => {
+        if (fed) for (const number of left.splice(0)) this.#sockets.releaseAll(number);
+      });
     }
   }
 
@@ -192,6 +196,7 @@ export class Supervisor {
   }
 
   async #replaceOne(slot: number): Promise<void> {
+    await this.#inSlot(slot).askSnapshot();
     const worker = this.#start();
     const ready = await Promise.race([worker.ready, pause(readyMs, false, { ref: false })]);
     if (this.#isEnding) return;

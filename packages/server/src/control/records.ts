@@ -19,7 +19,11 @@ import { addEvents } from '../events/events.ts';
 import type { Services } from '../http/app.ts';
 import { givePort, skippedNote } from '../ports/ports.ts';
 import { activePort } from '../ports/table.ts';
+import { markKeysUsed } from '../ssh-keys/table.ts';
 import { portOfGateway } from './state.ts';
+
+/** A key's use is written down once in this time. */
+const keyRestMs = 60_000;
 
 export async function takeRecords(services: Services, records: GatewayRecordLine[]): Promise<void> {
   const attempts: AttemptRecord[] = [];
@@ -33,13 +37,26 @@ export async function takeRecords(services: Services, records: GatewayRecordLine
     else ports.push(record);
   }
   if (records.length === 0) return;
-  await services.database.transaction().execute(async (transaction) => {
-    await recordAttempts(transaction, attempts);
+  const fresh = await services.database.transaction().execute(async (transaction) => {
+    const unknown = await recordAttempts(transaction, attempts);
+    await markKeysUsed(transaction, usesOf(attempts), keyRestMs);
     await upsertConnections(transaction, connections);
     const back = await upsertGateways(transaction, gateways);
     if (back.length > 0) await reopenConnections(transaction, back);
     for (const record of ports) await giveAnotherPort(services, transaction, record);
+    return unknown;
   });
+  const { authLog, gatewayMetrics } = services;
+  authLog.attempts(fresh);
+  authLog.connections(connections);
+  gatewayMetrics.countAttempts(fresh);
+  for (const record of gateways) gatewayMetrics.take(record);
+}
+
+function usesOf(attempts: AttemptRecord[]): Parameters<typeof markKeysUsed>[1] {
+  return attempts.flatMap(({ accepted, customer, fingerprint, at }) =>
+    accepted && customer !== null && fingerprint !== null ? [{ customer_id: customer, fingerprint, at }] : [],
+  );
 }
 
 /** Where the environment still has that port, and a gateway is to serve it. */

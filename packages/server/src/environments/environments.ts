@@ -4,7 +4,7 @@
  * A request writes what is wanted, the port, the credentials and a line of the timeline in one transaction and then
  * answers; the reconciler makes it so.
  */
-import { BerthError, defaultResources } from '@berth/contract';
+import { BerthError, defaultResources, everythingForwarded } from '@berth/contract';
 import type {
   CreatedEnvironment,
   CreateEnvironment,
@@ -56,9 +56,11 @@ import {
   listEnvironments,
   lockEnvironment,
   request,
+  sharedHostKeys,
   updateColumns,
 } from './table.ts';
 import type { EnvironmentChange } from './table.ts';
+import { accessInWords } from './access.ts';
 import { changeVariables, openVariables, sealVariables } from './variables.ts';
 
 /**
@@ -111,7 +113,10 @@ export async function createEnvironment(
       image,
       ...resources,
       ...sealVariables(keyRing, id, env_vars),
-      exposure: settings.exposure,
+      exposure: input.exposure ?? settings.exposure,
+      forwarding: JSON.stringify({ ...everythingForwarded, ...input.forwarding }),
+      password_login: input.password_login ?? true,
+      wake: input.wake ?? true,
       own_port,
       sudo,
       datasets,
@@ -195,7 +200,7 @@ export async function getEnvironment(
 }
 
 /**
- * All but the name hold from the next start.
+ * Name, forwarding, passwords and wake hold at once, all else from the next start.
  *
  * @throws BerthError `not_found`, `wrong_state`, `name_taken`, `bad_request`, `unknown_reference`, `quota_exceeded`
  */
@@ -208,7 +213,9 @@ export async function updateEnvironment(
   const { keyRing } = services;
   return change(services, asker, id, 'update', async (row, session) => {
     const changes: EnvironmentChange = {};
-    const words: string[] = [];
+    const now: string[] = [];
+    /** From the next start. */
+    const later: string[] = [];
     if (input.resources !== undefined) {
       const resources = { ...resourcesOf(row), ...input.resources };
       mustNotShrink(row.storage, resources.storage);
@@ -220,31 +227,47 @@ export async function updateEnvironment(
         useOf(row, isToRun(row) ? nextRun : { ...resources, cpu: 0, memory: 0, gpu: 0 }),
       );
       Object.assign(changes, resources);
-      words.push(inWords(input.resources));
+      later.push(inWords(input.resources));
     }
     if (input.env_vars !== undefined) {
       const variables = changeVariables(openVariables(keyRing, row), input.env_vars);
       Object.assign(changes, sealVariables(keyRing, id, variables));
-      words.push(`other variables (${Object.keys(input.env_vars).toSorted().join(', ')})`);
+      later.push(`other variables (${Object.keys(input.env_vars).toSorted().join(', ')})`);
     }
     if (input.datasets !== undefined) {
       await datasetsFor(session, row.customer_id, input.datasets);
       changes.datasets = input.datasets;
-      words.push(input.datasets.length === 0 ? 'no data sets' : `data sets ${input.datasets.join(', ')}`);
+      later.push(input.datasets.length === 0 ? 'no data sets' : `data sets ${input.datasets.join(', ')}`);
     }
     if (input.sudo !== undefined) {
       changes.sudo = input.sudo;
-      words.push(`sudo ${input.sudo ? 'on' : 'off'}`);
+      later.push(`sudo ${input.sudo ? 'on' : 'off'}`);
     }
-    if (words.length > 0) words[0] = `from the next start ${words[0]}`;
+    if (input.exposure !== undefined) {
+      changes.exposure = input.exposure;
+      later.push(
+        `its own port served by the ${input.exposure === 'gateway' ? 'gateway' : 'container itself'}`,
+      );
+    }
     if (input.name !== undefined) {
       const name = readName(input.name);
       await lockCustomer(session, row.customer_id);
       await mustBeFreeName(session, row.customer_id, name, id);
       changes.name = name;
-      words.unshift(`the name ${JSON.stringify(name)}`);
+      now.push(`the name ${JSON.stringify(name)}`);
     }
-    return { change: changes, asked: words.join(', ') };
+    const { forwarding, password_login, wake } = input;
+    if (forwarding !== undefined) changes.forwarding = JSON.stringify({ ...row.forwarding, ...forwarding });
+    if (password_login !== undefined) changes.password_login = password_login;
+    if (wake !== undefined) changes.wake = wake;
+    now.push(...accessInWords({ forwarding, password_login, wake }));
+    if (later.length > 0) now.push(`from the next start ${later.join(', ')}`);
+    return {
+      change: changes,
+      asked: now.join(', '),
+      // The container has the password's hash, which is written anew.
+      ...(password_login === undefined ? {} : { wanted: {} }),
+    };
   });
 }
 
@@ -395,7 +418,13 @@ export async function sshAccess(
   const row = await findEnvironment(database, id, visibleCustomer(principal));
   if (!row) throw noSuchEnvironment(id);
   const credentials = await readCredentials(database, id);
-  return presentSsh(row, credentials, plainPassword(keyRing, credentials), addresses);
+  return presentSsh(row, {
+    credentials,
+    password: plainPassword(keyRing, credentials),
+    account: principal.account,
+    sharedHostKeys: await sharedHostKeys(database),
+    addresses,
+  });
 }
 
 /** The old password opens no new connection within two seconds. @throws BerthError `not_found`, `wrong_state` */

@@ -13,7 +13,17 @@ import { makeApp } from './app.ts';
 import type { App } from './app.ts';
 
 /** A thing of alice's, in the place of a path's parameter. */
-type Thing = 'environment' | 'connection' | 'key' | 'token' | 'account' | 'customer' | 'image' | 'dataset' | 'storage';
+type Thing =
+  | 'environment'
+  | 'connection'
+  | 'key'
+  | 'token'
+  | 'account'
+  | 'customer'
+  | 'image'
+  | 'dataset'
+  | 'storage'
+  | 'entry';
 
 /**
  * - `public`: answers without asking who is there
@@ -41,6 +51,8 @@ const rules: Record<string, Rule> = {
   [`GET ${routes.metrics}`]: 'admin',
   [`GET ${routes.platform}`]: 'admin',
   [`GET ${routes.audit}`]: 'admin',
+  [`GET ${routes.auditExport}`]: 'admin',
+  [`GET ${routes.auditVerify}`]: 'admin',
   [`GET ${routes.backup}`]: 'admin',
   [`POST ${routes.restore}`]: 'admin',
   [`POST ${routes.rotateSecrets}`]: 'admin',
@@ -96,6 +108,10 @@ const rules: Record<string, Rule> = {
   [`GET ${routes.connections}`]: 'own',
   [`GET ${routes.connection}`]: 'connection',
   [`DELETE ${routes.connection}`]: 'connection',
+  [`GET ${routes.allowlist}`]: 'own',
+  [`POST ${routes.allowlist}`]: 'own',
+  [`GET ${routes.allowlistCheck}`]: 'own',
+  [`DELETE ${routes.allowlistEntry}`]: 'entry',
 };
 
 /** Bodies that fit, where a route wants one before it looks at anything. */
@@ -113,6 +129,7 @@ const bodies: Record<string, object> = {
   [`POST ${routes.environments}`]: { name: 'new' },
   [`POST ${routes.sshKeys}`]: { name: 'new', public_key: 'ssh-ed25519 AAAA' },
   [`POST ${routes.tokens}`]: { name: 'new' },
+  [`POST ${routes.allowlist}`]: { network: '192.0.2.0/24' },
   [`POST ${routes.ownPassword}`]: { current: 'x', new: 'y' },
   [`POST ${routes.deviceApproval}`]: { user_code: 'ABCD-EFGH' },
 };
@@ -207,6 +224,12 @@ describe('who may ask', () => {
       .where('id', '=', kept.env_id)
       .execute();
     hers.storage = kept.env_id;
+    const entry = await database
+      .insertInto('allowlist_entries')
+      .values({ customer_id: customerId, network: '203.0.113.0/24', note: 'hers' })
+      .returning('id')
+      .executeTakeFirstOrThrow();
+    hers.entry = String(entry.id);
   });
   after(async () => {
     await app.close();
@@ -332,6 +355,7 @@ describe('who may ask', () => {
       image: 'none',
       dataset: 'none',
       connection: 'noneofthemis00001',
+      entry: '999999',
     };
     for (const route of things()) {
       const thing = ruleOf(route) as Thing;
@@ -400,6 +424,7 @@ describe('who may ask', () => {
       [routes.datasets, ({ name }) => name === hers.dataset],
       [routes.keptStorage, ({ env_id }) => env_id === hers.storage],
       [routes.connections, ({ id }) => id === hers.connection],
+      [routes.allowlist, ({ id }) => id === Number(hers.entry)],
     ];
     for (const [url, isHers] of lists) {
       const sees = async ({ token }: Account) => {

@@ -28,6 +28,8 @@ import type {
 import type { Logger } from 'pino';
 import type { Principal } from '../accounts/principal.ts';
 import { accountRoutes } from '../accounts/routes.ts';
+import type { AuthLog } from '../audit/auth-log.ts';
+import { allowlistRoutes } from '../allowlists/routes.ts';
 import { auditRoutes } from '../audit/routes.ts';
 import { connectionRoutes } from '../connections/routes.ts';
 import { customerRoutes } from '../customers/routes.ts';
@@ -43,7 +45,10 @@ import { backupRoutes } from '../backup/routes.ts';
 import type { DataFolder } from '../data-folder.ts';
 import type { Database, PoolUse } from '../database/database.ts';
 import type { Lifecycle } from '../lifecycle.ts';
+import type { GatewayMetrics } from '../metrics/gateway-metrics.ts';
 import { Metrics } from '../metrics/metrics.ts';
+import type { LoginFailures } from '../lockouts/login-failures.ts';
+import { lockoutRoutes } from '../lockouts/routes.ts';
 import { metricsRoutes } from '../metrics/routes.ts';
 import { platformRoutes } from '../platform/routes.ts';
 import type { Platform } from '../platform/platform.ts';
@@ -56,6 +61,7 @@ import type { SettingInForce, Settings } from '../settings.ts';
 import { authenticate, localPrincipal } from '../sign-in/authenticate.ts';
 import { TooManyTries, networkOf } from '../sign-in/limits.ts';
 import { signInRoutes } from '../sign-in/routes.ts';
+import { sshAuthorityRoutes } from '../ssh-authorities/routes.ts';
 import { sshKeyRoutes } from '../ssh-keys/routes.ts';
 import { tokenRoutes } from '../tokens/routes.ts';
 import { storageRoutes } from '../storage/routes.ts';
@@ -85,9 +91,12 @@ export interface Services {
   lifecycle: Lifecycle;
   poolUse: () => PoolUse;
   queriesRun: () => number;
+  gatewayMetrics: GatewayMetrics;
+  authLog: AuthLog;
   notices: Notices;
   directory: Directory;
   upstreamAddresses: UpstreamAddresses;
+  loginFailures: LoginFailures;
   /** Signs what opens the environments. */
   authority: SigningKey;
   platform: Platform;
@@ -236,8 +245,11 @@ export async function makeApp(services: Services): Promise<App> {
     for (const register of [
       environmentRoutes,
       sshKeyRoutes,
+      sshAuthorityRoutes,
+      lockoutRoutes,
       portRoutes,
       connectionRoutes,
+      allowlistRoutes,
       signInRoutes,
       deviceRoutes,
       tokenRoutes,
