@@ -7,8 +7,10 @@ import type { AddressInfo } from 'node:net';
 import { type Implementation, implementation } from '@berth/ssh';
 import Docker from 'dockerode';
 import type { Logger } from 'pino';
+import { decideAttempt } from './attempts/attempts.ts';
 import { watchLostConnections } from './connections/lost.ts';
 import { Directory } from './control/directory.ts';
+import { listenForGateways, openControlCertificate } from './control/listener.ts';
 import { UpstreamAddresses } from './control/upstream.ts';
 import { AuthLog } from './audit/auth-log.ts';
 import { startSealing } from './audit/sealing.ts';
@@ -142,6 +144,7 @@ export async function startServer(
       keyRing,
       folder,
       certificate,
+      controlCertificate: openControlCertificate(settings),
       lifecycle: {
         async pauseReconciler() {
           await reconciler?.stop();
@@ -175,6 +178,9 @@ export async function startServer(
     const socketPath = folder.file('berth.sock');
     const local = await listenLocally(socketPath, (request, response) => app.routing(request, response));
     undo.push(() => closeServer(local));
+
+    const control = await listenForGateways(services, decideAttempt);
+    undo.push(() => control.close());
 
     await startReconciler();
     undo.push(() => reconciler?.stop());
