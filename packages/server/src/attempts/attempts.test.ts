@@ -401,7 +401,7 @@ for (const on of databases) {
     test('a revoked key, certificate, serial number or authority opens nothing', async () => {
       const asker = { principal: alice.principal, source: null };
       const revoke = async (file: string | Buffer) => {
-        await setRevocations(plane.database, asker, Buffer.from(file));
+        await setRevocations(plane.database, asker, { list: Buffer.from(file).toString('base64') });
         await settle();
       };
       const serial = (number: string) => ({
