@@ -30,6 +30,7 @@ test('the block holds every way in and fits 80 columns', () => {
     access.ssh_command,
     access.ssh_password,
     access.sftp_url,
+    access.shared_port_command,
   ];
   for (const fact of [
     ...facts,
