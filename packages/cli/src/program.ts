@@ -2,14 +2,17 @@
 import { readFileSync } from 'node:fs';
 import { Command } from 'commander';
 import { addAccountCommands } from './commands/accounts.ts';
+import { addAllowlistCommands } from './commands/allowlist.ts';
 import { addAuditCommands } from './commands/audit.ts';
 import { addBackupCommands } from './commands/backup.ts';
 import { addCompletionCommands } from './commands/completion.ts';
+import { addConnectionCommands } from './commands/connections.ts';
 import { addConfigSshCommand } from './commands/config-ssh.ts';
 import { addCustomerCommands } from './commands/customers.ts';
 import { addDatasetCommands } from './commands/datasets.ts';
 import { addDoctorCommands } from './commands/doctor.ts';
 import { addEnvironmentCommands } from './commands/environments.ts';
+import { addFirewallCommands } from './commands/firewall.ts';
 import { addImageCommands } from './commands/images.ts';
 import { addKeyCommands } from './commands/keys.ts';
 import { addLoginCommands } from './commands/login.ts';
@@ -43,6 +46,7 @@ export function makeProgram(): Command {
   addPlatformCommands(program);
   addDoctorCommands(program);
   addBackupCommands(program);
+  addFirewallCommands(program);
   program.commandsGroup('Which Berth is asked:');
   addLoginCommands(program);
   program.commandsGroup('Environments:');
@@ -55,6 +59,8 @@ export function makeProgram(): Command {
   addOpenCommand(program);
   addKeyCommands(program);
   addPortCommands(program);
+  addConnectionCommands(program);
+  addAllowlistCommands(program);
   program.commandsGroup('Administration:');
   addCustomerCommands(program);
   addAccountCommands(program);

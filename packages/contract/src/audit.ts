@@ -21,14 +21,80 @@ export const AuditRecord = Type.Object(
   { $id: 'AuditRecord' },
 );
 export type AuditRecord = Static<typeof AuditRecord>;
+/** A record as its seal covers it, and the link that it is in: one line of an export. */
+export const AuditExportLine = Type.Intersect([
+  AuditRecord,
+  Type.Object({
+    attempt: nullable(Type.String(), { description: 'id of the attempt that a login was' }),
+    seal_id: nullable(Type.Integer(), { description: 'its link of the chain; null: not sealed yet' }),
+  }),
+]);
+export type AuditExportLine = Static<typeof AuditExportLine>;
 export const AuditPage = page(AuditRecord, 'AuditPage');
 export type AuditPage = Static<typeof AuditPage>;
-export const ListAudit = listQuery({
+const filters = {
   action: Type.Optional(Type.String({ maxLength: 64, description: 'an action, or its part before the dot' })),
   account: Type.Optional(Type.String({ maxLength: 64 })),
   customer_id: Type.Optional(NumericId),
-  target: Type.Optional(Type.String({ maxLength: 128 })),
+  target: Type.Optional(Type.String({ maxLength: 255 })),
+  source: Type.Optional(Type.String({ maxLength: 45, pattern: '^[0-9A-Fa-f:.]+$', description: 'address' })),
   outcome: Type.Optional(oneOf(auditOutcomes)),
   since: Type.Optional(Timestamp),
   until: Type.Optional(Timestamp),
-});
+};
+export const ListAudit = listQuery(filters);
+export const ExportAudit = Type.Object(filters, { additionalProperties: false });
+
+export const VerifyAudit = Type.Object(
+  {
+    from: Type.Optional(
+      Type.String({
+        pattern: '^[0-9a-f]{64}$',
+        description: 'a hash that an earlier verification told; the chain must still hold it',
+      }),
+    ),
+  },
+  { additionalProperties: false },
+);
+
+/** `link` is the number of the link in the chain, `record` the id of the record where one can be named. */
+export interface AuditFault {
+  kind:
+    | 'record_changed'
+    | 'record_removed'
+    | 'record_added'
+    | 'link_changed'
+    | 'link_removed'
+    | 'beginning_removed'
+    | 'hash_not_found';
+  link: number | null;
+  record: number | null;
+  /** A sentence for people. */
+  detail: string;
+}
+
+export interface AuditVerdict {
+  type: 'verdict';
+  whole: boolean;
+  records: number;
+  links: number;
+  /** Written so lately that no link holds them yet. */
+  unsealed: number;
+  /** Moments of the first and the last sealed record; null: there is none. */
+  first_at: string | null;
+  last_at: string | null;
+  first_link: number | null;
+  last_link: number | null;
+  /** Of the last link, 64 hexadecimal digits: write it down elsewhere, and give it as `from` later. */
+  last_hash: string | null;
+  /** Records in the links after the one that has the hash `from`; null: it was not asked for, or is not there. */
+  records_since: number | null;
+  /** At most a hundred. */
+  faults: AuditFault[];
+  /** How many there are. */
+  fault_count: number;
+}
+
+/** The answer of a verification, one a line. */
+export type AuditVerifyLine =
+  { type: 'progress'; records: number; links: number; of_links: number } | AuditVerdict;

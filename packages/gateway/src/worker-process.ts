@@ -90,7 +90,8 @@ function become({ uid, gid }: NonNullable<StartMessage['account']>): void {
   process.setgroups?.([gid]);
   process.setgid?.(gid);
   process.setuid?.(uid);
-  if (process.getuid?.() !== uid || process.geteuid?.() !== uid) throw new Error('root could not be given up');
+  if (process.getuid?.() !== uid || process.geteuid?.() !== uid)
+    throw new Error('root could not be given up');
 }
 
 class RunningWorker {

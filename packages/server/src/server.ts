@@ -8,6 +8,12 @@ import { type Implementation, implementation } from '@berth/ssh';
 import Docker from 'dockerode';
 import type { Logger } from 'pino';
 import { Directory } from './control/directory.ts';
+import { UpstreamAddresses } from './control/upstream.ts';
+import { AuthLog } from './audit/auth-log.ts';
+import { startSealing } from './audit/sealing.ts';
+import { FollowedLogs } from './direct/followed-logs.ts';
+import { DirectLogins } from './direct/logins.ts';
+import { PortRules } from './direct/port-rules.ts';
 import { firstStart } from './customers/first-start.ts';
 import { openDataFolder } from './data-folder.ts';
 import { openDatabase } from './database/database.ts';
@@ -17,13 +23,14 @@ import { Certificate } from './http/certificate.ts';
 import { localSockets, makeApp } from './http/app.ts';
 import type { Services } from './http/app.ts';
 import { setDefaultImage } from './images/table.ts';
+import { LoginFailures } from './lockouts/login-failures.ts';
 import type { Platform } from './platform/platform.ts';
 import { startHousekeeping } from './housekeeping/housekeeping.ts';
 import { Reconciler } from './reconciler/reconciler.ts';
+import { GatewayMetrics } from './metrics/gateway-metrics.ts';
 import { DockerRuntime } from './runtime/docker/docker-runtime.ts';
 import { KeyRing } from './secrets/key-ring.ts';
 import type { SettingInForce, Settings } from './settings.ts';
-import { LastUse } from './ssh-keys/last-use.ts';
 
 export interface RunningServer {
   publicUrl: string;
@@ -65,6 +72,9 @@ export async function startServer(
     const migrated = await migrate(database);
     if (migrated.length > 0) logger.info({ migrations: migrated }, 'the database was brought up to date');
 
+    // Ends after all that writes to the audit log.
+    undo.push(startSealing(database, logger));
+
     const { installation, firstPassword } = await firstStart(database, keyRing, folder);
     if (settings.environmentImage !== null) await setDefaultImage(database, settings.environmentImage);
     const notices = new Notices();
@@ -78,6 +88,8 @@ export async function startServer(
     );
     const directory = await Directory.open({ database, notices, logger });
     undo.push(() => directory.close());
+    const loginFailures = new LoginFailures({ database, logger });
+    undo.push(() => loginFailures.close());
 
     const runtime = new DockerRuntime({
       docker: new Docker(),
@@ -86,6 +98,7 @@ export async function startServer(
       portAddress: settings.portAddress,
       guardImage: settings.environmentImage,
     });
+    const upstreamAddresses = new UpstreamAddresses({ runtime, directory });
     const platform: Platform = {
       version,
       installationId: installation.id,
@@ -105,6 +118,8 @@ export async function startServer(
       authorityPublic: installation.authorityPublic,
       logger,
     };
+    const authLog = new AuthLog(settings, logger);
+    undo.push(() => authLog.close());
     const stopping = new AbortController();
     let reconciler: Reconciler | null = null;
     const startReconciler = async () => {
@@ -114,6 +129,7 @@ export async function startServer(
     const addresses = {
       publicUrl: settings.publicUrl ?? '',
       sshHost: settings.sshHost,
+      sharedPort: settings.sharedPort,
       passwordAges: settings,
     };
     const services: Services = {
@@ -133,8 +149,13 @@ export async function startServer(
       },
       poolUse: () => opened.poolUse(),
       queriesRun: () => opened.queriesRun(),
+      gatewayMetrics: new GatewayMetrics(),
+      authLog,
       notices,
       directory,
+      loginFailures,
+      upstreamAddresses,
+      authority: installation.authority,
       platform,
       addresses,
       logger,
@@ -157,8 +178,12 @@ export async function startServer(
     undo.push(() => reconciler?.stop());
     undo.push(startHousekeeping(services));
     if (certificate) undo.push(certificate.watch(app.server as unknown as SecureServer, logger));
-    const lastUse = new LastUse({ database, runtime, notices, logger });
-    undo.push(() => lastUse.stop());
+    const portRules = new PortRules(services);
+    undo.push(() => portRules.stop());
+    const directLogins = new DirectLogins(services);
+    undo.push(() => directLogins.stop());
+    const followedLogs = new FollowedLogs(services, directLogins);
+    undo.push(() => followedLogs.stop());
 
     const maintenance = setInterval(() => {
       opened

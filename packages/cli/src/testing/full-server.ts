@@ -17,7 +17,14 @@ export const key = {
   created_at: at,
   last_used_at: null,
 };
-const customer = { id: 1, name: 'main', created_at: at, accounts: 2, environments: 1 };
+const customer = {
+  id: 1,
+  name: 'main',
+  created_at: at,
+  accounts: 2,
+  environments: 1,
+  password_login: true,
+};
 const account = {
   id: 2,
   name: 'alice',

@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { links, pathOf, routes } from '@berth/contract/paths';
 import type { Environment, SshAccess } from '@berth/contract';
 import type { Client } from '../client.ts';
-import { statusSentence } from '../environment.ts';
+import { noWayIn, statusSentence } from '../environment.ts';
 import { indented, labelled, printableLines } from '../text.ts';
 import type { ServerReady } from './server-process.ts';
 
@@ -89,10 +89,11 @@ function demoBlocks({ environment, access }: DemoState): string[] {
   const title = `Environment ${statusSentence({ ...environment, name: `${environment.name} (${environment.env_id})` })}`;
   if (access === null) return [`${title}.\n${labelled([hintFor(environment)])}`];
   const rows: [string, string][] = [
-    ['SSH', access.ssh_command ?? 'no own port'],
+    ['SSH', access.ssh_command ?? noWayIn],
     ['Password', access.ssh_password],
   ];
   if (access.sftp_url !== null) rows.push(['SFTP', access.sftp_url]);
+  if (access.shared_port_command !== null) rows.push(['Shared port', access.shared_port_command]);
   const blocks = [`${title}\n${labelled(rows)}`];
   if (access.vscode_config !== null) {
     blocks.push(

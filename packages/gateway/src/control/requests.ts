@@ -108,7 +108,12 @@ export class Requests {
 }
 
 function waysTo(server: ServerAddress): [Agent, RequestOptions, typeof request] {
-  const keep = { keepAlive: true, maxSockets: Infinity, maxFreeSockets: connections, scheduling: 'lifo' } as const;
+  const keep = {
+    keepAlive: true,
+    maxSockets: Infinity,
+    maxFreeSockets: connections,
+    scheduling: 'lifo',
+  } as const;
   if (server.kind === 'unix')
     return [new Agent(keep), { socketPath: server.path, host: 'localhost' }, request];
   const { host, port, certificate, key, authority } = server;

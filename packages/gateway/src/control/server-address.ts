@@ -25,7 +25,8 @@ export function parseServerPlace(text: string): ServerPlace | undefined {
     return path === '' ? undefined : { kind: 'unix', path };
   }
   const url = URL.parse(text);
-  if (url === null || url.protocol !== 'https:' || url.username !== '' || url.pathname !== '/') return undefined;
+  if (url === null || url.protocol !== 'https:' || url.username !== '' || url.pathname !== '/')
+    return undefined;
   if (url.search !== '' || url.hash !== '') return undefined;
   const host = url.hostname.replace(/^\[(.*)\]$/, '$1');
   return { kind: 'tls', host, port: url.port === '' ? 443 : Number(url.port) };

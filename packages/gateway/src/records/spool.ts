@@ -103,7 +103,9 @@ export class Spool implements Recorder {
   adoptOrphans(): void {
     if (this.#isStopped) return;
     this.#adopting ??= this.#adopt()
-      .catch((error: Error) => this.#parts.log(`a journal that was left cannot be taken over: ${error.message}`))
+      .catch((error: Error) =>
+        this.#parts.log(`a journal that was left cannot be taken over: ${error.message}`),
+      )
       .finally(() => (this.#adopting = null));
   }
 

@@ -56,6 +56,7 @@ export class ControlDouble implements AsyncDisposable {
       forceCommand: null,
       touchRequired: false,
       verificationRequired: false,
+      terminal: true,
     },
     upstream: { host: '127.0.0.1', port: 1, user: 'developer', hostKey: 'AAAA', certificate: 'AAAA' },
   });
@@ -85,7 +86,8 @@ export class ControlDouble implements AsyncDisposable {
   }
 
   async start(): Promise<this> {
-    const handle = (request: IncomingMessage, response: ServerResponse) => void this.#answer(request, response);
+    const handle = (request: IncomingMessage, response: ServerResponse) =>
+      void this.#answer(request, response);
     const server = this.#secure === null ? createServer(handle) : createSecureServer(this.#secure, handle);
     server.on(this.#secure === null ? 'connection' : 'secureConnection', () => (this.connections += 1));
     if ('path' in this.#where) {
@@ -134,7 +136,8 @@ export class ControlDouble implements AsyncDisposable {
 
   tell(line: Unnumbered<StateLine>): void {
     this.#number += 1;
-    for (const stream of this.#streams) stream.write(`${JSON.stringify({ ...line, number: this.#number })}\n`);
+    for (const stream of this.#streams)
+      stream.write(`${JSON.stringify({ ...line, number: this.#number })}\n`);
   }
 
   /** Leaves out a number, as if a line were lost. */
@@ -182,9 +185,12 @@ export class ControlDouble implements AsyncDisposable {
     const lines: StateLine[] = [
       { type: 'begin', number, server: 'double' },
       { type: 'settings', number, settings: this.settings },
-      ...[...this.environments.values()].map(
-        (each): StateLine => ({ type: 'environment', number, id: each.id, route: each }),
-      ),
+      ...[...this.environments.values()].map((each): StateLine => ({
+        type: 'environment',
+        number,
+        id: each.id,
+        route: each,
+      })),
       { type: 'complete', number },
     ];
     response.write(lines.map((line) => `${JSON.stringify(line)}\n`).join(''));

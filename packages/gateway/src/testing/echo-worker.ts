@@ -31,12 +31,17 @@ class EchoWorker implements GatewayWorker {
   }
 
   toLines(): StateLine[] {
-    const entries = [...this.#routes.values()].map(
-      (each): StateLine => ({ type: 'environment', number: 0, id: each.id, route: each }),
-    );
+    const entries = [...this.#routes.values()].map((each): StateLine => ({
+      type: 'environment',
+      number: 0,
+      id: each.id,
+      route: each,
+    }));
     return [
       { type: 'begin', number: 0, server: '' },
-      ...(this.#settings === null ? [] : [{ type: 'settings', number: 0, settings: this.#settings } as const]),
+      ...(this.#settings === null
+        ? []
+        : [{ type: 'settings', number: 0, settings: this.#settings } as const]),
       ...entries,
       { type: 'complete', number: 0 },
     ];
@@ -97,7 +102,14 @@ class EchoWorker implements GatewayWorker {
     const source = socket.remoteAddress ?? '';
     const source_port = socket.remotePort ?? 0;
     const now = new Date().toISOString();
-    const common = { way: 'own-port', source, source_port, client: 'echo', fingerprint: null, account: null } as const;
+    const common = {
+      way: 'own-port',
+      source,
+      source_port,
+      client: 'echo',
+      fingerprint: null,
+      account: null,
+    } as const;
     this.#parts.recorder.record({
       type: 'attempt',
       id: randomBytes(10).toString('hex'),
