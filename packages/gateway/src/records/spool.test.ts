@@ -274,8 +274,9 @@ test('the journal of a worker that lives is left alone', async () => {
 test('records that the server has taken before it died come twice, with the same id', async () => {
   await using owing = new Owing();
   await owing.server.start();
-  owing.server.breaksOff = true;
   const spool = await owing.open();
+  await until('the gateway is known', () => owing.server.records.length > 0);
+  owing.server.breaksOff = true;
   const sent = attempt();
   spool.record(sent);
   await until('it has come once', () => owing.server.attemptRecords().length > 0);
