@@ -7,6 +7,7 @@ import type { AddressInfo } from 'node:net';
 import { type Implementation, implementation } from '@berth/ssh';
 import Docker from 'dockerode';
 import type { Logger } from 'pino';
+import { watchLostConnections } from './connections/lost.ts';
 import { Directory } from './control/directory.ts';
 import { UpstreamAddresses } from './control/upstream.ts';
 import { AuthLog } from './audit/auth-log.ts';
@@ -91,7 +92,8 @@ export async function startServer(
     );
     const directory = await Directory.open({ database, notices, logger });
     undo.push(() => directory.close());
-    const loginFailures = new LoginFailures({ database, logger });
+    const gatewayMetrics = new GatewayMetrics();
+    const loginFailures = new LoginFailures({ database, gatewayMetrics, logger });
     undo.push(() => loginFailures.close());
 
     const runtime = new DockerRuntime({
@@ -152,7 +154,7 @@ export async function startServer(
       },
       poolUse: () => opened.poolUse(),
       queriesRun: () => opened.queriesRun(),
-      gatewayMetrics: new GatewayMetrics(),
+      gatewayMetrics,
       authLog,
       notices,
       directory,
@@ -180,6 +182,7 @@ export async function startServer(
     await startReconciler();
     undo.push(() => reconciler?.stop());
     undo.push(startHousekeeping(services));
+    undo.push(watchLostConnections(services));
     if (certificate) undo.push(certificate.watch(app.server as unknown as SecureServer, logger));
     const portRules = new PortRules(services);
     undo.push(() => portRules.stop());

@@ -14,6 +14,7 @@ import type {
   Which,
 } from '@berth/contract';
 import type { Logger } from 'pino';
+import type { GatewayMetrics } from '../metrics/gateway-metrics.ts';
 import type { KeyRing } from '../secrets/key-ring.ts';
 import { hostKeyPurpose } from '../secrets/sealed-columns.ts';
 import type { Settings } from '../settings.ts';
@@ -42,6 +43,7 @@ interface Stream {
 
 export class GatewayState {
   readonly #directory: Directory;
+  readonly #gatewayMetrics: GatewayMetrics;
   readonly #keyRing: KeyRing;
   readonly #logger: Logger;
   readonly #server: string;
@@ -66,10 +68,12 @@ export class GatewayState {
       settings: Settings;
       hostKeys: string[];
       server: string;
+      gatewayMetrics: GatewayMetrics;
     },
     beatMs = usualBeatMs,
   ) {
-    const { directory, keyRing, logger, settings, hostKeys, server } = parts;
+    const { directory, keyRing, logger, settings, hostKeys, server, gatewayMetrics } = parts;
+    this.#gatewayMetrics = gatewayMetrics;
     this.#directory = directory;
     this.#keyRing = keyRing;
     this.#logger = logger;
@@ -111,6 +115,7 @@ export class GatewayState {
     output.on('error', () => undefined);
     output.once('close', () => this.#streams.delete(stream));
     this.#streams.add(stream);
+    this.#gatewayMetrics.countStateLines(this.#entries.size + this.#ends.length + 2);
     this.#write(stream, snapshot);
   }
 
@@ -239,6 +244,7 @@ export class GatewayState {
   #flush(): void {
     if (this.#waiting.length === 0) return;
     const lines = Buffer.from(this.#waiting.join(''));
+    this.#gatewayMetrics.countStateLines(this.#waiting.length * this.#streams.size);
     this.#waiting = [];
     for (const stream of this.#streams) this.#write(stream, lines);
   }
