@@ -42,6 +42,9 @@ export interface RunningServer {
   dataDir: string;
   /** Whether this start made the admin's first password. */
   firstPassword: boolean;
+  sshHost: string;
+  /** 0: there is none. */
+  sharedPort: number;
   /** What SSH packets are sealed with in this process. */
   sshCiphers: Implementation;
   close(): Promise<void>;
@@ -209,6 +212,8 @@ export async function startServer(
       socketPath,
       dataDir: folder.path,
       firstPassword,
+      sshHost: settings.sshHost,
+      sharedPort: settings.sharedPort,
       sshCiphers: implementation(),
       close,
     };
