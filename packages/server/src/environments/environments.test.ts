@@ -65,9 +65,16 @@ for (const on of databases) {
       return workload.spec;
     };
     const variablesOf = (id: string) => plane.runtime.secrets.get(id)?.variables;
+    let lastAudited = 0;
+    /** Since it was asked last. */
     const audited = async () => {
-      const rows = await plane.database.selectFrom('audit').selectAll().orderBy('id').execute();
-      await plane.database.deleteFrom('audit').execute();
+      const rows = await plane.database
+        .selectFrom('audit')
+        .selectAll()
+        .where('id', '>', lastAudited)
+        .orderBy('id')
+        .execute();
+      lastAudited = rows.at(-1)?.id ?? lastAudited;
       return rows.map(({ action, account, customer_id, target }) => [action, account, customer_id, target]);
     };
 
