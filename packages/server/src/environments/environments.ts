@@ -354,12 +354,7 @@ export async function stopEnvironment(services: Services, asker: Asker, id: stri
     const sentence = `The environment ${id} is being stopped.`;
     await cutConnections(session, services.settings, { environment: id }, sentence);
     return {
-      wanted: {
-        wanted: 'stopped',
-        status: 'stopping',
-        restart_wanted: false,
-        stop_asked_at: new Date(),
-      },
+      wanted: { wanted: 'stopped', status: 'stopping', restart_wanted: false },
       asked: 'stop',
     };
   });
