@@ -212,7 +212,7 @@ describe('a waiting room', () => {
 
   test('holds up a client that says very much, and loses nothing of it', async (context) => {
     const all = await stage(context);
-    const { client, upstream, room } = all;
+    const { upstream, room } = all;
     const names = Array.from({ length: 400 }, (_, index) => `env-${index}-${'x'.repeat(1000)}`);
     await enter(all, [...names, 'shell']);
     assert.equal(await room.asked, 'no terminal');
