@@ -42,6 +42,9 @@ export interface RunningServer {
   dataDir: string;
   /** Whether this start made the admin's first password. */
   firstPassword: boolean;
+  sshHost: string;
+  /** 0: there is none. */
+  sharedPort: number;
   /** What SSH packets are sealed with in this process. */
   sshCiphers: Implementation;
   close(): Promise<void>;
@@ -91,7 +94,8 @@ export async function startServer(
     );
     const directory = await Directory.open({ database, notices, logger });
     undo.push(() => directory.close());
-    const loginFailures = new LoginFailures({ database, logger });
+    const gatewayMetrics = new GatewayMetrics();
+    const loginFailures = new LoginFailures({ database, gatewayMetrics, logger });
     undo.push(() => loginFailures.close());
 
     const runtime = new DockerRuntime({
@@ -153,7 +157,7 @@ export async function startServer(
       },
       poolUse: () => opened.poolUse(),
       queriesRun: () => opened.queriesRun(),
-      gatewayMetrics: new GatewayMetrics(),
+      gatewayMetrics,
       authLog,
       notices,
       directory,
@@ -208,6 +212,8 @@ export async function startServer(
       socketPath,
       dataDir: folder.path,
       firstPassword,
+      sshHost: settings.sshHost,
+      sharedPort: settings.sharedPort,
       sshCiphers: implementation(),
       close,
     };

@@ -104,6 +104,7 @@ async function openPGlite(folder: string): Promise<OpenDatabase> {
         'audit',
         'connections',
         'gateways',
+        'login_failures',
       ]) {
         await sql`vacuum (analyze) ${sql.table(table)}`.execute(database);
       }

@@ -172,7 +172,7 @@ describe('a session through a channel and a Unix socket', { timeout: 60_000 }, (
     ['every socket of the outer server', () => [...jump.sockets].map((socket) => socket.destroy())],
   ] as [string, (child: ChildProcessWithoutNullStreams) => unknown][]) {
     test(`ends on all sides when ${what} ends in the middle of a transfer`, async () => {
-      const child = ssh('cat /dev/zero');
+      const child = ssh('exec cat /dev/zero');
       await once(child.stdout, 'data');
       // As one that has fallen behind: everything between is full.
       child.stdout.pause();

@@ -519,7 +519,7 @@ export class DockerRuntime implements Runtime {
         DeviceRequests: gpu === 0 ? [] : [{ Driver: 'nvidia', Count: gpu, Capabilities: [['gpu']] }],
         LogConfig: { Type: 'json-file', Config: { 'max-size': '10m', 'max-file': '3' } },
         // Where sshd reads its copies of the secrets: root's in the image.
-        ...(rootless ? { Tmpfs: { '/run/berth': `size=16m,uid=${userId},gid=${userId}` } } : {}),
+        ...(rootless ? { Tmpfs: { '/run/berth': `size=16m,mode=700,uid=${userId},gid=${userId}` } } : {}),
       },
     };
     const hash = createHash('sha256').update(JSON.stringify(options)).digest('hex').slice(0, 16);
