@@ -54,7 +54,7 @@ export async function markKeysUsed(
   if (uses.length === 0) return;
   await sql`
     update ssh_keys k set last_used_at = u.at
-    from (select customer_id, fingerprint, max(at) as at
+    from (select customer_id, fingerprint, least(max(at), clock_timestamp()) as at
       from json_to_recordset(${JSON.stringify(uses)}::json)
         as r(customer_id integer, fingerprint text, at timestamptz)
       group by customer_id, fingerprint) u
