@@ -1,7 +1,7 @@
 /** Queries on public keys. */
 import { sql } from 'kysely';
 import type { Session } from '../database/database.ts';
-import type { EnvironmentRow, SshKeyRow } from '../database/schema.ts';
+import type { SshKeyRow } from '../database/schema.ts';
 
 /** By id; `page` null: all of them. */
 export async function listKeys(
