@@ -13,6 +13,7 @@ import { addCustomerCommands } from './commands/customers.ts';
 import { addDatasetCommands } from './commands/datasets.ts';
 import { addDoctorCommands } from './commands/doctor.ts';
 import { addEnvironmentCommands } from './commands/environments.ts';
+import { addGatewayCommand } from './commands/gateway.ts';
 import { addFirewallCommands } from './commands/firewall.ts';
 import { addImageCommands } from './commands/images.ts';
 import { addKeyCommands } from './commands/keys.ts';
@@ -45,6 +46,7 @@ export function makeProgram(): Command {
 
   program.commandsGroup('On the machine where Berth runs:');
   addUpCommand(program);
+  addGatewayCommand(program);
   addPlatformCommands(program);
   addDoctorCommands(program);
   addBackupCommands(program);

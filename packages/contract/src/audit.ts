@@ -57,44 +57,54 @@ export const VerifyAudit = Type.Object(
   { additionalProperties: false },
 );
 
-/** `link` is the number of the link in the chain, `record` the id of the record where one can be named. */
-export interface AuditFault {
-  kind:
-    | 'record_changed'
-    | 'record_removed'
-    | 'record_added'
-    | 'link_changed'
-    | 'link_removed'
-    | 'beginning_removed'
-    | 'hash_not_found';
-  link: number | null;
-  record: number | null;
-  /** A sentence for people. */
-  detail: string;
-}
+const Count = Type.Integer({ minimum: 0 });
 
-export interface AuditVerdict {
-  type: 'verdict';
-  whole: boolean;
-  records: number;
-  links: number;
-  /** Written so lately that no link holds them yet. */
-  unsealed: number;
-  /** Moments of the first and the last sealed record; null: there is none. */
-  first_at: string | null;
-  last_at: string | null;
-  first_link: number | null;
-  last_link: number | null;
-  /** Of the last link, 64 hexadecimal digits: write it down elsewhere, and give it as `from` later. */
-  last_hash: string | null;
-  /** Records in the links after the one that has the hash `from`; null: it was not asked for, or is not there. */
-  records_since: number | null;
-  /** At most a hundred. */
-  faults: AuditFault[];
-  /** How many there are. */
-  fault_count: number;
-}
+export const auditFaults = [
+  'record_changed',
+  'record_removed',
+  'record_added',
+  'link_changed',
+  'link_removed',
+  'beginning_removed',
+  'hash_not_found',
+] as const;
+
+export const AuditFault = Type.Object({
+  kind: oneOf(auditFaults),
+  link: nullable(Type.Integer(), { description: 'number of the link in the chain' }),
+  record: nullable(Type.Integer(), { description: 'id of the record; null: of no single one' }),
+  detail: Type.String({ description: 'a sentence for people' }),
+});
+export type AuditFault = Static<typeof AuditFault>;
+
+export const AuditVerdict = Type.Object(
+  {
+    type: Type.Literal('verdict'),
+    whole: Type.Boolean(),
+    records: Count,
+    links: Count,
+    unsealed: Type.Integer({ description: 'records so young that no link holds them yet' }),
+    first_at: nullable(Type.String(), { description: 'of the sealed records' }),
+    last_at: nullable(Type.String()),
+    first_link: nullable(Type.Integer()),
+    last_link: nullable(Type.Integer()),
+    last_hash: nullable(Type.String(), {
+      description:
+        'of the last link, 64 hexadecimal digits: write it down elsewhere, and give it as "from" later',
+    }),
+    records_since: nullable(Count, {
+      description: 'records in the links after the one with the hash "from"',
+    }),
+    faults: Type.Array(AuditFault, { description: 'at most a hundred' }),
+    fault_count: Count,
+  },
+  { $id: 'AuditVerdict' },
+);
+export type AuditVerdict = Static<typeof AuditVerdict>;
 
 /** The answer of a verification, one a line. */
-export type AuditVerifyLine =
-  { type: 'progress'; records: number; links: number; of_links: number } | AuditVerdict;
+export const AuditVerifyLine = Type.Union([
+  Type.Object({ type: Type.Literal('progress'), records: Count, links: Count, of_links: Count }),
+  AuditVerdict,
+]);
+export type AuditVerifyLine = Static<typeof AuditVerifyLine>;

@@ -7,10 +7,16 @@ import type { AddressInfo } from 'node:net';
 import { type Implementation, implementation } from '@berth/ssh';
 import Docker from 'dockerode';
 import type { Logger } from 'pino';
+import { decideAttempt } from './attempts/attempts.ts';
+import { watchLostConnections } from './connections/lost.ts';
 import { Directory } from './control/directory.ts';
+import { listenForGateways, openControlCertificate } from './control/listener.ts';
 import { UpstreamAddresses } from './control/upstream.ts';
 import { AuthLog } from './audit/auth-log.ts';
 import { startSealing } from './audit/sealing.ts';
+import { FollowedLogs } from './direct/followed-logs.ts';
+import { DirectLogins } from './direct/logins.ts';
+import { PortRules } from './direct/port-rules.ts';
 import { firstStart } from './customers/first-start.ts';
 import { openDataFolder } from './data-folder.ts';
 import { openDatabase } from './database/database.ts';
@@ -28,7 +34,6 @@ import { GatewayMetrics } from './metrics/gateway-metrics.ts';
 import { DockerRuntime } from './runtime/docker/docker-runtime.ts';
 import { KeyRing } from './secrets/key-ring.ts';
 import type { SettingInForce, Settings } from './settings.ts';
-import { LastUse } from './ssh-keys/last-use.ts';
 
 export interface RunningServer {
   publicUrl: string;
@@ -37,6 +42,9 @@ export interface RunningServer {
   dataDir: string;
   /** Whether this start made the admin's first password. */
   firstPassword: boolean;
+  sshHost: string;
+  /** 0: there is none. */
+  sharedPort: number;
   /** What SSH packets are sealed with in this process. */
   sshCiphers: Implementation;
   close(): Promise<void>;
@@ -86,7 +94,8 @@ export async function startServer(
     );
     const directory = await Directory.open({ database, notices, logger });
     undo.push(() => directory.close());
-    const loginFailures = new LoginFailures({ database, logger });
+    const gatewayMetrics = new GatewayMetrics();
+    const loginFailures = new LoginFailures({ database, gatewayMetrics, logger });
     undo.push(() => loginFailures.close());
 
     const runtime = new DockerRuntime({
@@ -138,6 +147,7 @@ export async function startServer(
       keyRing,
       folder,
       certificate,
+      controlCertificate: openControlCertificate(settings),
       lifecycle: {
         async pauseReconciler() {
           await reconciler?.stop();
@@ -147,7 +157,7 @@ export async function startServer(
       },
       poolUse: () => opened.poolUse(),
       queriesRun: () => opened.queriesRun(),
-      gatewayMetrics: new GatewayMetrics(),
+      gatewayMetrics,
       authLog,
       notices,
       directory,
@@ -172,12 +182,20 @@ export async function startServer(
     const local = await listenLocally(socketPath, (request, response) => app.routing(request, response));
     undo.push(() => closeServer(local));
 
+    const control = await listenForGateways(services, decideAttempt);
+    undo.push(() => control.close());
+
     await startReconciler();
     undo.push(() => reconciler?.stop());
     undo.push(startHousekeeping(services));
+    undo.push(watchLostConnections(services));
     if (certificate) undo.push(certificate.watch(app.server as unknown as SecureServer, logger));
-    const lastUse = new LastUse({ database, runtime, notices, logger });
-    undo.push(() => lastUse.stop());
+    const portRules = new PortRules(services);
+    undo.push(() => portRules.stop());
+    const directLogins = new DirectLogins(services);
+    undo.push(() => directLogins.stop());
+    const followedLogs = new FollowedLogs(services, directLogins);
+    undo.push(() => followedLogs.stop());
 
     const maintenance = setInterval(() => {
       opened
@@ -194,6 +212,8 @@ export async function startServer(
       socketPath,
       dataDir: folder.path,
       firstPassword,
+      sshHost: settings.sshHost,
+      sharedPort: settings.sharedPort,
       sshCiphers: implementation(),
       close,
     };

@@ -3,7 +3,7 @@ import { Readable } from 'node:stream';
 import {
   AuditExportLine,
   AuditPage,
-  BerthError,
+  AuditVerifyLine,
   ExportAudit,
   ListAudit,
   VerifyAudit,
@@ -83,9 +83,13 @@ export function auditRoutes(app: App, { database, stopping }: Services): void {
         tags,
         querystring: VerifyAudit,
         produces: [jsonLines],
+        response: { 200: AuditVerifyLine },
       },
     },
-    async (request, reply) => reply.type(jsonLines).send(Readable.from(verdictLines(request.query.from))),
+    async (request, reply) =>
+      reply
+        .type(jsonLines)
+        .send(Readable.from(verdictLines(request.query.from)) as unknown as AuditVerifyLine),
   );
 
   async function* verdictLines(from: string | undefined): AsyncGenerator<string> {

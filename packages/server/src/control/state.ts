@@ -45,6 +45,7 @@ export class GatewayState {
   readonly #keyRing: KeyRing;
   readonly #logger: Logger;
   readonly #server: string;
+  readonly #onLines: (count: number) => void;
   /** The lines that tell of what there is, each as its key has it now, without number and end. */
   readonly #entries = new Map<string, string>();
   /** Until when, in milliseconds, of entries that have their time. */
@@ -66,14 +67,17 @@ export class GatewayState {
       settings: Settings;
       hostKeys: string[];
       server: string;
+      /** Called with how many lines were sent to gateways. */
+      onLines: (count: number) => void;
     },
     beatMs = usualBeatMs,
   ) {
-    const { directory, keyRing, logger, settings, hostKeys, server } = parts;
+    const { directory, keyRing, logger, settings, hostKeys, server, onLines } = parts;
     this.#directory = directory;
     this.#keyRing = keyRing;
     this.#logger = logger;
     this.#server = server;
+    this.#onLines = onLines;
     this.#set('settings', { type: 'settings', settings: gatewaySettings(settings) });
     this.#set('host-keys', { type: 'host-keys', keys: hostKeys });
     for (const { id } of directory.customers()) this.#onChange({ kind: 'customer', id });
@@ -111,6 +115,7 @@ export class GatewayState {
     output.on('error', () => undefined);
     output.once('close', () => this.#streams.delete(stream));
     this.#streams.add(stream);
+    this.#onLines(this.#entries.size);
     this.#write(stream, snapshot);
   }
 
@@ -239,6 +244,7 @@ export class GatewayState {
   #flush(): void {
     if (this.#waiting.length === 0) return;
     const lines = Buffer.from(this.#waiting.join(''));
+    this.#onLines(this.#waiting.length * this.#streams.size);
     this.#waiting = [];
     for (const stream of this.#streams) this.#write(stream, lines);
   }

@@ -9,6 +9,8 @@ import type { Settings } from '../settings.ts';
 /** Any number: names the lock among servers that keep house. */
 const housekeepingLock = 7_203_554;
 const rowsAtOnce = 1000;
+/** How long a gateway worker that is gone stays known. */
+const goneGatewayDays = 7;
 
 /** Held until the transaction ends. @returns false when another server has it */
 export async function lockHousekeeping(session: Session): Promise<boolean> {
@@ -54,6 +56,11 @@ export async function deleteExpired(session: Session, settings: Retention): Prom
     (select account_id, key from repeatable_requests
      where created_at < now() - make_interval(hours => ${keptHours}::integer) ${limit})`,
   );
+  await remove(
+    'gateways',
+    sql`delete from gateways where id in
+    (select id from gateways where seen_at < ${before(goneGatewayDays)} ${limit})`,
+  );
   const windowStart = sql`now() - make_interval(mins => ${windowMinutes}::integer)`;
   await remove(
     'failed logins',
@@ -88,6 +95,11 @@ export async function deleteExpired(session: Session, settings: Retention): Prom
       'port mappings',
       sql`delete from port_mappings where id in
       (select id from port_mappings where status = 'released' and released_at < ${before(historyDays)} ${limit})`,
+    );
+    await remove(
+      'connections',
+      sql`delete from connections where id in
+      (select id from connections where ended_at < ${before(historyDays)} ${limit})`,
     );
     await remove('environments', await forgetEnvironments(session, before(historyDays), limit));
   }

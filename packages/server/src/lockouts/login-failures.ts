@@ -9,6 +9,7 @@ import type { Logger } from 'pino';
 import { audit } from '../audit/audit.ts';
 import type { Database } from '../database/database.ts';
 import { announce } from '../events/notices.ts';
+import type { GatewayMetrics } from '../metrics/gateway-metrics.ts';
 import type { Settings } from '../settings.ts';
 import { forgetFailures, insertBan, insertLockout, reserveFailure, takeBackFailure } from './table.ts';
 import type { Reservation } from './table.ts';
@@ -34,14 +35,24 @@ type Limits = Pick<
 
 export class LoginFailures {
   readonly #database: Database;
+  readonly #gatewayMetrics: GatewayMetrics;
   readonly #logger: Logger;
   readonly #turns = new Map<string, Promise<unknown>>();
   readonly #successes = new Map<string, { target: string; source: string; at: number }>();
   #forgetting: Promise<void> | null = null;
   #timer: NodeJS.Timeout | null = null;
 
-  constructor({ database, logger }: { database: Database; logger: Logger }) {
+  constructor({
+    database,
+    gatewayMetrics,
+    logger,
+  }: {
+    database: Database;
+    gatewayMetrics: GatewayMetrics;
+    logger: Logger;
+  }) {
     this.#database = database;
+    this.#gatewayMetrics = gatewayMetrics;
     this.#logger = logger;
   }
 
@@ -128,6 +139,7 @@ export class LoginFailures {
       if (!lockout) return null;
       const { failures, until } = lockout.row;
       if (lockout.isNew) {
+        this.#gatewayMetrics.countLockout();
         await announce(transaction, { topic: 'lockout', target, source });
         await audit(
           transaction,
@@ -154,6 +166,7 @@ export class LoginFailures {
       if (!ban) return null;
       const { failures, until } = ban.row;
       if (ban.isNew) {
+        this.#gatewayMetrics.countBan();
         await announce(transaction, { topic: 'ban', source });
         const detail = { failures, until: until.toISOString() };
         await audit(transaction, { principal: null, source }, { action: 'ban.set', target: source, detail });

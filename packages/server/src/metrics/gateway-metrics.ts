@@ -1,6 +1,7 @@
 /**
  * What GET /metrics says of the gateways: attempts as their records come, and the sums of what the workers count of
- * themselves and report (contract, GatewayRecord). POST /control/records feeds it; metrics.ts shows it.
+ * themselves and report (contract, GatewayRecord). What
+ * takes attempts and records feeds it; metrics.ts shows it.
  *
  * A worker's counters begin at 0 with it. The sums must not fall when one ends, or Prometheus would take that for a
  * restart of all of them: what an ended worker counted stays in the sums of counters, and leaves those of gauges.
@@ -75,6 +76,8 @@ interface Worker {
 export class GatewayMetrics {
   readonly #registry = new Registry();
   readonly #attempts: Counter<'way' | 'outcome' | 'reason'>;
+  readonly #lockouts: Counter;
+  readonly #bans: Counter;
   readonly #stateLines: Counter;
   readonly #workers = new Map<string, Worker>();
   readonly #ended = new Set<string>();
@@ -87,6 +90,16 @@ export class GatewayMetrics {
       name: 'berth_attempts_total',
       help: 'Attempts to log in by SSH, by way in, outcome (accepted, refused) and reason of the refusal (none)',
       labelNames: ['way', 'outcome', 'reason'],
+      registers,
+    });
+    this.#lockouts = new Counter({
+      name: 'berth_lockouts_set_total',
+      help: 'Lockouts of a name and an address that were set',
+      registers,
+    });
+    this.#bans = new Counter({
+      name: 'berth_bans_set_total',
+      help: 'Bans of an address that were set',
       registers,
     });
     this.#stateLines = new Counter({
@@ -103,6 +116,14 @@ export class GatewayMetrics {
         { way, outcome: accepted ? 'accepted' : 'refused', reason: reason ?? 'none' },
         count,
       );
+  }
+
+  countLockout(): void {
+    this.#lockouts.inc();
+  }
+
+  countBan(): void {
+    this.#bans.inc();
   }
 
   countStateLines(lines: number): void {

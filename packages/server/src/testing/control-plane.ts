@@ -108,7 +108,8 @@ export class ControlPlane {
     );
     const directory = await Directory.open({ database, notices, logger });
     undo.push(() => directory.close());
-    const loginFailures = new LoginFailures({ database, logger });
+    const gatewayMetrics = new GatewayMetrics();
+    const loginFailures = new LoginFailures({ database, gatewayMetrics, logger });
     undo.push(() => loginFailures.close());
     const runtime = beside?.runtime ?? new MemoryRuntime();
     if (!beside) undo.push(() => runtime.close());
@@ -127,13 +128,14 @@ export class ControlPlane {
       keyRing,
       folder: dataFolder,
       certificate: null,
+      controlCertificate: null,
       lifecycle: {
         pauseReconciler: () => Promise.resolve(() => Promise.resolve()),
         restart: () => undefined,
       },
       poolUse: () => opened.poolUse(),
       queriesRun: () => opened.queriesRun(),
-      gatewayMetrics: new GatewayMetrics(),
+      gatewayMetrics,
       authLog,
       notices,
       directory,
