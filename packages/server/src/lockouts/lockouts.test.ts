@@ -56,7 +56,11 @@ for (const on of databases) {
       (await ask('GET', `${routes.audit}?${query}`, chief))
         .json<AuditPage>()
         .items.map(({ action, account, source, target, customer_id }) => ({
-          ...{ action, account, source, target, customer_id },
+          action,
+          account,
+          source,
+          target,
+          customer_id,
         }));
 
     test('are seen by the customer whose environment it is, those of unknown names by administrators', async () => {

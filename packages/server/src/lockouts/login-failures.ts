@@ -125,7 +125,11 @@ export class LoginFailures {
 
   async #forgetNow(): Promise<void> {
     const now = performance.now();
-    const successes = [...this.#successes.values()].map(({ at, ...pair }) => ({ ...pair, ageMs: now - at }));
+    const successes = [...this.#successes.values()].map(({ target, source, at }) => ({
+      target,
+      source,
+      ageMs: now - at,
+    }));
     this.#successes.clear();
     if (successes.length === 0) return;
     try {
