@@ -148,6 +148,25 @@ for (const on of databases) {
       );
     });
 
+    test('follow from failures that are counted one after the other, whoever counts', async () => {
+      const { loginFailures, settings } = plane.services;
+      const pair = { target: 'none-2222', source: '203.0.113.9', envId: null, customerId: null };
+      const reserved = await Promise.all(
+        Array.from({ length: 40 }, (_, index) =>
+          loginFailures.reserve(
+            `${index}`.padStart(16, '0'),
+            { ...pair, target: `none-${index % 2}` },
+            settings,
+          ),
+        ),
+      );
+      const counted = reserved.map(({ sourceFailures }) => sourceFailures).toSorted((a, b) => a - b);
+      assert.deepEqual(
+        counted,
+        Array.from({ length: 40 }, (_, index) => index + 1),
+      );
+    });
+
     test('are not taken for others by their id', async () => {
       for (const url of [routes.lockout, routes.ban]) {
         assert.equal((await ask('DELETE', pathOf(url, { id: '999999' }), chief)).statusCode, 404);
