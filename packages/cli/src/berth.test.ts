@@ -66,6 +66,7 @@ const commands = [
   ['datasets', 'set', 'faces', '--writable'],
   ['datasets', 'remove', 'faces', '--yes'],
   ['audit', 'list', '--since', '7d'],
+  ['audit', 'verify'],
   ['status'],
   ['settings'],
   ['whoami'],
