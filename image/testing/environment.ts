@@ -185,7 +185,7 @@ export async function create(options: EnvironmentOptions & { secrets: string }):
         { Type: 'bind', Source: options.secrets, Target: '/etc/berth', ReadOnly: true },
         ...(options.mounts ?? []),
       ],
-      ...(rootless ? { Tmpfs: { '/run/berth': 'size=1m,uid=1000,gid=1000' } } : {}),
+      ...(rootless ? { Tmpfs: { '/run/berth': 'size=16m,mode=700,uid=1000,gid=1000' } } : {}),
     },
   });
   containers.push(container);

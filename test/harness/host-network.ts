@@ -52,6 +52,16 @@ export class Beyond {
     }
   }
 
+  /** The host, as seen from there. */
+  get host(): string {
+    return this.address.replace(/\d+$/, '1');
+  }
+
+  /** In front of a command line that shall run there. */
+  get prefix(): string[] {
+    return ['ip', 'netns', 'exec', this.#name];
+  }
+
   get addresses(): string[] {
     return [this.address, ...this.#moreAddresses];
   }

@@ -43,7 +43,9 @@ export function portsOf({ settings }: Platform): string[] {
   if (typeof range !== 'string' || !/^\d{1,5}-\d{1,5}$/.test(range)) throw badAnswer('portRange', range);
   if (typeof shared !== 'number' || !Number.isInteger(shared) || shared < 0 || shared > 65_535)
     throw badAnswer('sharedPort', shared);
-  return shared === 0 ? [range] : [range, String(shared)];
+  const [first = 0, last = 0] = range.split('-').map(Number);
+  // nft takes no number twice.
+  return shared === 0 || (shared >= first && shared <= last) ? [range] : [range, String(shared)];
 }
 
 /** @param sources as `sourcesOf` gives them */

@@ -7,10 +7,14 @@ import type { AddressInfo } from 'node:net';
 import { type Implementation, implementation } from '@berth/ssh';
 import Docker from 'dockerode';
 import type { Logger } from 'pino';
+import { watchLostConnections } from './connections/lost.ts';
 import { Directory } from './control/directory.ts';
 import { UpstreamAddresses } from './control/upstream.ts';
 import { AuthLog } from './audit/auth-log.ts';
 import { startSealing } from './audit/sealing.ts';
+import { FollowedLogs } from './direct/followed-logs.ts';
+import { DirectLogins } from './direct/logins.ts';
+import { PortRules } from './direct/port-rules.ts';
 import { firstStart } from './customers/first-start.ts';
 import { openDataFolder } from './data-folder.ts';
 import { openDatabase } from './database/database.ts';
@@ -28,7 +32,6 @@ import { GatewayMetrics } from './metrics/gateway-metrics.ts';
 import { DockerRuntime } from './runtime/docker/docker-runtime.ts';
 import { KeyRing } from './secrets/key-ring.ts';
 import type { SettingInForce, Settings } from './settings.ts';
-import { LastUse } from './ssh-keys/last-use.ts';
 
 export interface RunningServer {
   publicUrl: string;
@@ -176,9 +179,14 @@ export async function startServer(
     await startReconciler();
     undo.push(() => reconciler?.stop());
     undo.push(startHousekeeping(services));
+    undo.push(watchLostConnections(services));
     if (certificate) undo.push(certificate.watch(app.server as unknown as SecureServer, logger));
-    const lastUse = new LastUse({ database, runtime, notices, logger });
-    undo.push(() => lastUse.stop());
+    const portRules = new PortRules(services);
+    undo.push(() => portRules.stop());
+    const directLogins = new DirectLogins(services);
+    undo.push(() => directLogins.stop());
+    const followedLogs = new FollowedLogs(services, directLogins);
+    undo.push(() => followedLogs.stop());
 
     const maintenance = setInterval(() => {
       opened

@@ -103,13 +103,25 @@ const port = {
   allocated_at: at,
   released_at: null,
 };
-const platform = {
+const entry = {
+  id: 4,
+  customer_id: 1,
+  env_id: null,
+  network: '203.0.113.0/24',
+  note: 'office',
+  created_at: at,
+};
+export const platform = {
   version: '0.1.0',
-  installation_id: 'abc',
+  installation_id: '0123456789abcdef',
   runtime: 'docker',
   database: 'pglite',
   images: [{ name: 'default', reference: 'berth/environment:1' }],
-  settings: [{ name: 'http', value: '127.0.0.1:8080', source: 'default' }],
+  settings: [
+    { name: 'http', value: '127.0.0.1:8080', source: 'default' },
+    { name: 'portRange', value: '30000-32767', source: 'default' },
+    { name: 'sharedPort', value: 2222, source: 'default' },
+  ],
   notes: ['Docker volumes have no size here.'],
   unclaimed: [{ kind: 'volume', name: 'old-code', env_id: 'old-1234' }],
   ports: { used: 1, resting: 0, free: 2767 },
@@ -163,6 +175,9 @@ export async function fullServer(): Promise<ServerDouble> {
     'POST /api/datasets': dataset,
     'GET /api/datasets/faces': dataset,
     'PATCH /api/datasets/faces': dataset,
+    'GET /api/allowlist': page(entry),
+    'POST /api/allowlist': entry,
+    'GET /api/allowlist/check': { address: null, limited: true, allowed: null, covered_by: [] },
     'GET /api/audit': page(auditRecord),
     'GET /api/audit/verify': {
       type: 'verdict',
@@ -186,6 +201,7 @@ export async function fullServer(): Promise<ServerDouble> {
   server.answers.set(`GET ${environment}/logs`, (response) => response.end('one\x1b[2J\ntwo'));
   const removable = [
     'ssh-keys/3',
+    'allowlist/4',
     'storage/old-1234',
     'customers/1',
     'accounts/2',

@@ -15,7 +15,7 @@ import type { Services } from '../http/app.ts';
 import type { Pair } from '../lockouts/login-failures.ts';
 import type { Reservation } from '../lockouts/table.ts';
 import { passwordMatches } from './password.ts';
-import { checkShownKey, proofByPassword } from './proof.ts';
+import { checkShownKey, missingOf, proofByPassword } from './proof.ts';
 import type { Door, Proof } from './proof.ts';
 import { wasConnectedAt } from './table.ts';
 
@@ -96,7 +96,10 @@ async function decideKey(
   const { pair, place } = target;
   const { key, source, id } = request;
   const proof = key && checkShownKey(directory, key, place && doorOf(place), source);
-  if (proof && !('refusal' in proof) && place) {
+  if (key && proof && !('refusal' in proof) && place) {
+    // Nothing was guessed, so nothing is counted.
+    const missing = missingOf(proof, key);
+    if (missing !== null) return refuseRight('wrong_signature', missing);
     const answer = await letIn(services, request, place, proof);
     loginFailures.forgetSoon(pair);
     return answer;

@@ -58,14 +58,19 @@ export function checkShownKey(
 ): Proof | Refused {
   if (!shown.signature_ok) return { refusal: 'wrong_signature' };
   const blob = Buffer.from(shown.blob, 'base64');
-  const proof =
-    shown.certificate === null
-      ? checkKey(blob, door)
-      : checkUserCertificate(directory, blob, Buffer.from(shown.certificate, 'base64'), door, source);
-  if ('refusal' in proof || shown.security_key === null) return proof;
-  const { user_present: touched, user_verified: verified } = shown.security_key;
-  const isEnough = (touched || !proof.touchRequired) && (verified || !proof.verificationRequired);
-  return isEnough ? proof : { refusal: 'wrong_signature' };
+  return shown.certificate === null
+    ? checkKey(blob, door)
+    : checkUserCertificate(directory, blob, Buffer.from(shown.certificate, 'base64'), door, source);
+}
+
+/** What the signature of a security key lacks, as a sentence for its owner; null: nothing. */
+export function missingOf(proof: Proof, { security_key: securityKey }: ShownKey): string | null {
+  if (securityKey === null) return null;
+  if (proof.touchRequired && !securityKey.user_present)
+    return 'This security key must be touched to log in here.';
+  if (proof.verificationRequired && !securityKey.user_verified)
+    return 'This security key must be unlocked by its PIN or a finger to log in here.';
+  return null;
 }
 
 function checkKey(blob: Buffer, door: Door | null): Proof | Refused {

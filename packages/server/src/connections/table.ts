@@ -88,18 +88,21 @@ export async function reopenConnections(session: Session, gateways: string[]): P
 /** How long a gateway may be silent until its connections count as over; it speaks every five seconds. */
 export const silenceSeconds = 60;
 
-/** Those of gateways that have ended or are silent are over since something was heard of them last. @returns how many */
-export async function closeLost(session: Session): Promise<number> {
+/**
+ * Those of gateways that have ended are over, and with `silentToo` of those that are silent: since something was heard of
+ * either last.
+ *
+ * @returns how many
+ */
+export async function closeLost(session: Session, silentToo: boolean): Promise<number> {
+  const silent = sql`(c.seen_at < ${secondsAgo(silenceSeconds)} and not exists
+    (select from gateways g where g.id = c.gateway and g.seen_at >= ${secondsAgo(silenceSeconds)}))`;
   const { numAffectedRows } = await sql`
     update connections c set end_reason = ${gatewayGone}, open_channels = 0,
       ended_at = greatest(c.seen_at, (select g.seen_at from gateways g where g.id = c.gateway))
     where c.ended_at is null and c.gateway is not null
-      and not exists (select from gateways g where g.id = c.gateway and g.ended_at is null
-        and g.seen_at >= ${secondsAgo(silenceSeconds)})
-      and (c.seen_at < ${secondsAgo(silenceSeconds)}
-        or exists (select from gateways g where g.id = c.gateway and g.ended_at is not null))`.execute(
-    session,
-  );
+      and (exists (select from gateways g where g.id = c.gateway and g.ended_at is not null)
+        ${silentToo ? sql`or ${silent}` : sql``})`.execute(session);
   return Number(numAffectedRows ?? 0);
 }
 

@@ -9,6 +9,8 @@ import type { Settings } from '../settings.ts';
 /** Any number: names the lock among servers that keep house. */
 const housekeepingLock = 7_203_554;
 const rowsAtOnce = 1000;
+/** How long a gateway worker that is gone stays known. */
+const goneGatewayDays = 7;
 
 /** Held until the transaction ends. @returns false when another server has it */
 export async function lockHousekeeping(session: Session): Promise<boolean> {
@@ -60,6 +62,11 @@ export async function deleteExpired(session: Session, settings: Retention): Prom
     sql`delete from login_failures where id in
     (select id from login_failures where at < ${windowStart} ${limit})`,
   );
+  await remove(
+    'gateways',
+    sql`delete from gateways where id in
+    (select id from gateways where seen_at < ${before(goneGatewayDays)} ${limit})`,
+  );
   if (eventDays > 0) {
     await remove(
       'events',
@@ -88,6 +95,11 @@ export async function deleteExpired(session: Session, settings: Retention): Prom
       'port mappings',
       sql`delete from port_mappings where id in
       (select id from port_mappings where status = 'released' and released_at < ${before(historyDays)} ${limit})`,
+    );
+    await remove(
+      'connections',
+      sql`delete from connections where id in
+      (select id from connections where ended_at < ${before(historyDays)} ${limit})`,
     );
     await remove('environments', await forgetEnvironments(session, before(historyDays), limit));
   }

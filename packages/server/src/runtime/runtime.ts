@@ -20,6 +20,8 @@
  * | `watch`           | watches on pods and StatefulSets                       | the engine's events                 |
  * | `logs`            | the pod's log                                          | the container's log                 |
  * | `findDataset`     | hostPath or PersistentVolumeClaim                      | folder of the host, or named volume |
+ * | `guardPorts`      | `loadBalancerSourceRanges`, as far as they go           | nftables, in the guard's hands      |
+ * | `directTraffic`   | not to be had                                          | nftables' counters                  |
  * | `checkImage`      | a Job without a network                                | a throwaway container without one   |
  *
  * Everything that is made carries the installation's id, and what does not is never touched.
@@ -112,6 +114,25 @@ export interface OwnedThing {
   running: boolean;
 }
 
+/** Who reaches a port that leads straight to a container's sshd. */
+export interface DirectPort {
+  port: number;
+  /** CIDR blocks; none: everybody. What is not in them is cut off, also where it is connected. */
+  allowed: string[];
+  /** Addresses from which nobody comes in anew, for that long. */
+  locked: { source: string; until: Date }[];
+}
+
+/** What one connection to a container's sshd has moved, in bytes of IP packets. */
+export interface DirectTraffic {
+  id: string;
+  /** As the container sees it. */
+  source: string;
+  sourcePort: number;
+  bytesIn: number;
+  bytesOut: number;
+}
+
 export interface RuntimeReport {
   /** What cannot be had here, each a sentence for people. */
   notes: string[];
@@ -163,6 +184,10 @@ export interface Runtime {
     handlers: { onChange(id: string, change: 'up' | 'down'): void; onReconnect(): void; onLost(): void },
     signal: AbortSignal,
   ): Promise<void>;
+  /** Holds published ports to these rules, in place of those before; a port without any is open. @throws RuntimeError */
+  guardPorts(ports: DirectPort[]): Promise<void>;
+  /** Of connections to containers' sshd that moved something within the last day. @throws RuntimeError */
+  directTraffic(): Promise<DirectTraffic[]>;
   /** Whether somebody else holds the port, as far as can be told before `run`. */
   portIsHeld(port: number): Promise<boolean>;
 }

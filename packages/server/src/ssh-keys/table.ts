@@ -45,19 +45,6 @@ export async function deleteKey(
   return query.returningAll().executeTakeFirst();
 }
 
-/** `ids` null: all that run. */
-export async function runningEnvironments(
-  session: Session,
-  ids: string[] | null,
-): Promise<Pick<EnvironmentRow, 'id' | 'customer_id'>[]> {
-  let query = session
-    .selectFrom('environments')
-    .select(['id', 'customer_id'])
-    .where('status', '=', 'running');
-  if (ids !== null) query = query.where(sql<boolean>`id = any(${sql.val(ids)}::text[])`);
-  return query.execute();
-}
-
 /** Each key at its last use. One that was used less than `restMs` before stays as it is. */
 export async function markKeysUsed(
   session: Session,
@@ -76,22 +63,4 @@ export async function markKeysUsed(
         or k.last_used_at < u.at - make_interval(secs => ${restMs / 1000}::double precision))`.execute(
     session,
   );
-}
-
-/** One that was used less than `restMs` ago stays as it is. */
-export async function markUsed(
-  session: Session,
-  customerId: number,
-  fingerprint: string,
-  restMs: number,
-): Promise<void> {
-  await session
-    .updateTable('ssh_keys')
-    .set({ last_used_at: sql<Date>`now()` })
-    .where('customer_id', '=', customerId)
-    .where('fingerprint', '=', fingerprint)
-    .where(
-      sql<boolean>`(last_used_at is null or last_used_at < now() - make_interval(secs => ${restMs / 1000}::double precision))`,
-    )
-    .execute();
 }

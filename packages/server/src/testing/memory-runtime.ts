@@ -13,6 +13,8 @@ import type { Peer } from '../../../ssh/src/testing/peer.ts';
 import { RuntimeError } from '../runtime/runtime.ts';
 import type {
   DatasetMount,
+  DirectPort,
+  DirectTraffic,
   ObservedWorkload,
   OwnedThing,
   Runtime,
@@ -33,6 +35,8 @@ type Call =
   | 'stop'
   | 'removeWorkload'
   | 'removeStorage'
+  | 'guardPorts'
+  | 'directTraffic'
   | 'observe';
 
 interface Workload {
@@ -67,6 +71,10 @@ export class MemoryRuntime implements Runtime {
   /** Folders and volumes of data sets that are not there; those that are links, and to where. */
   readonly missingSources = new Set<string>();
   readonly links = new Map<string, string>();
+  /** As it was asked for last. */
+  guardedPorts: DirectPort[] = [];
+  /** What connections moved, as the test says. */
+  traffic: DirectTraffic[] = [];
   storageEnforced = true;
   /** The size that storage has, where that is not the one asked for. */
   otherSize: number | null = null;
@@ -270,6 +278,16 @@ export class MemoryRuntime implements Runtime {
     else handlers.onReconnect();
     if (!signal.aborted) await once(signal, 'abort');
     this.#watchers.delete(handlers);
+  }
+
+  guardPorts(ports: DirectPort[]): Promise<void> {
+    return this.#call('guardPorts', null, () => {
+      this.guardedPorts = ports;
+    });
+  }
+
+  directTraffic(): Promise<DirectTraffic[]> {
+    return this.#call('directTraffic', null, () => this.traffic);
   }
 
   portIsHeld(port: number): Promise<boolean> {

@@ -16,6 +16,8 @@ import type Docker from 'dockerode';
 import { RuntimeError, allDone, lastingFolders, runsWithoutRoot } from '../runtime.ts';
 import type {
   DatasetMount,
+  DirectPort,
+  DirectTraffic,
   LastingFolder,
   ObservedWorkload,
   OwnedThing,
@@ -33,6 +35,7 @@ import { tryImage } from './image-trial.ts';
 import { containerLog } from './log.ts';
 import { ensureGuard, ensureNetwork, randomAddress } from './network.ts';
 import type { Network } from './network.ts';
+import { directTraffic, guardPorts } from './port-guard.ts';
 import { watchEvents } from './watch.ts';
 
 const installationLabel = 'berth.installation';
@@ -390,6 +393,30 @@ export class DockerRuntime implements Runtime {
     return watchEvents(this.#docker, label, environmentLabel, handlers, signal);
   }
 
+  async guardPorts(ports: DirectPort[]): Promise<void> {
+    await this.#prepared();
+    try {
+      await guardPorts(this.#docker, this.#options.installationId, ports);
+    } catch (error) {
+      throw runtimeError(error, 'changing the firewall of its port');
+    }
+  }
+
+  async directTraffic(): Promise<DirectTraffic[]> {
+    const { network } = await this.#prepared();
+    try {
+      const { Containers = {} } = (await this.#docker.getNetwork(network.name).inspect()) as {
+        Containers?: Record<string, { Name: string; IPv4Address: string }>;
+      };
+      const addresses = Object.values(Containers).map(
+        ({ Name, IPv4Address }) => [IPv4Address.split('/')[0] ?? '', Name] as const,
+      );
+      return await directTraffic(this.#docker, this.#options.installationId, new Map(addresses));
+    } catch (error) {
+      throw runtimeError(error, 'counting what its connections moved');
+    }
+  }
+
   async portIsHeld(port: number): Promise<boolean> {
     const server = createServer();
     return new Promise((resolve) => {
@@ -492,7 +519,7 @@ export class DockerRuntime implements Runtime {
         DeviceRequests: gpu === 0 ? [] : [{ Driver: 'nvidia', Count: gpu, Capabilities: [['gpu']] }],
         LogConfig: { Type: 'json-file', Config: { 'max-size': '10m', 'max-file': '3' } },
         // Where sshd reads its copies of the secrets: root's in the image.
-        ...(rootless ? { Tmpfs: { '/run/berth': `size=16m,uid=${userId},gid=${userId}` } } : {}),
+        ...(rootless ? { Tmpfs: { '/run/berth': `size=16m,mode=700,uid=${userId},gid=${userId}` } } : {}),
       },
     };
     const hash = createHash('sha256').update(JSON.stringify(options)).digest('hex').slice(0, 16);

@@ -59,7 +59,7 @@ export async function handOver(
     archive.entry({ name: 'etc/group', ...file }, renamed.group);
   }
   archive.finalize();
-  (await container.putArchive(await buffer(archive), { path: '/' })).resume();
+  await container.putArchive(await buffer(archive), { path: '/' });
 }
 
 /**

@@ -131,16 +131,16 @@ export function randomAddress({ subnet }: Pick<Network, 'subnet'>): string {
   return addressAt(subnet, randomInt(2, hosts - 1));
 }
 
-function guardName(installationId: string): string {
+export function guardName(installationId: string): string {
   return `${networkName(installationId)}-guard`;
 }
 
-function tableName(installationId: string): string {
+export function tableName(installationId: string): string {
   return networkName(installationId).replace('-', '_');
 }
 
 /** With whatever digit stands at its end. Need not be there yet. */
-function bridgePattern(installationId: string): string {
+export function bridgePattern(installationId: string): string {
   return `${networkName(installationId)}*`;
 }
 
