@@ -3,6 +3,14 @@ import Type from 'typebox';
 import type { Static } from 'typebox';
 import { NumericId, Timestamp, listQuery, nameForPeople, page } from './common.ts';
 
+const customer_id = Type.Optional(
+  Type.Integer({
+    minimum: 1,
+    maximum: 2147483647,
+    description: 'for an administrator; default: your own',
+  }),
+);
+
 export const AddSshAuthority = Type.Object(
   {
     name: nameForPeople('for people, such as "Company users"'),
@@ -11,6 +19,7 @@ export const AddSshAuthority = Type.Object(
       maxLength: 16384,
       description: "the one line of the authority's .pub file",
     }),
+    customer_id,
   },
   { $id: 'AddSshAuthority', additionalProperties: false },
 );
@@ -33,13 +42,6 @@ export type SshAuthority = Static<typeof SshAuthority>;
 export const SshAuthorityPage = page(SshAuthority, 'SshAuthorityPage');
 export type SshAuthorityPage = Static<typeof SshAuthorityPage>;
 
-const customer_id = Type.Optional(
-  Type.Integer({
-    minimum: 1,
-    maximum: 2147483647,
-    description: 'for an administrator; default: your own',
-  }),
-);
 export const ListSshAuthorities = listQuery({ customer_id });
 
 /** Bytes of a revocation list; as base64 it fits in a request. */
@@ -53,6 +55,7 @@ export const SetSshRevocations = Type.Object(
       maxLength: Math.ceil(largestRevocationList / 3) * 4,
       description: 'base64 of the file: a KRL of ssh-keygen -k, or lines of public keys',
     }),
+    customer_id,
   },
   { $id: 'SetSshRevocations', additionalProperties: false },
 );

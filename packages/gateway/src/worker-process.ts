@@ -5,7 +5,7 @@
  * Everything that it needs is loaded before it gives up root: the account need not be able to read this program.
  */
 import { randomBytes } from 'node:crypto';
-import { readFileSync } from 'node:fs';
+import { mkdirSync, readFileSync } from 'node:fs';
 import { setTimeout as pause } from 'node:timers/promises';
 import type { StateLine } from '@berth/contract';
 import { ControlClient } from './control/control-client.ts';
@@ -18,6 +18,8 @@ import { Delivery } from './records/delivery.ts';
 import { Spool } from './records/spool.ts';
 import type { FromWorker, StartMessage, ToWorker } from './supervisor/messages.ts';
 
+/** In the working folder. */
+const spoolFolder = 'spool';
 const snapshotMs = 2000;
 /** How long a worker that ends tries to bring its last records to the server; then they stay in the spool. */
 const lastRecordsMs = 3000;
@@ -123,10 +125,11 @@ class RunningWorker {
     make: (parts: WorkerParts) => GatewayWorker,
   ): Promise<RunningWorker> {
     const gateway = randomBytes(12).toString('hex');
+    mkdirSync(spoolFolder, { recursive: true, mode: 0o700 });
     const requests = new Requests(start.server);
     let running: RunningWorker | null = null;
     const spool = await Spool.open({
-      folder: 'spool',
+      folder: spoolFolder,
       gateway,
       version,
       delivery: new Delivery(requests, log),

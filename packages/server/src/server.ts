@@ -7,8 +7,10 @@ import type { AddressInfo } from 'node:net';
 import { type Implementation, implementation } from '@berth/ssh';
 import Docker from 'dockerode';
 import type { Logger } from 'pino';
+import { decideAttempt } from './attempts/attempts.ts';
 import { watchLostConnections } from './connections/lost.ts';
 import { Directory } from './control/directory.ts';
+import { listenForGateways, openControlCertificate } from './control/listener.ts';
 import { UpstreamAddresses } from './control/upstream.ts';
 import { AuthLog } from './audit/auth-log.ts';
 import { startSealing } from './audit/sealing.ts';
@@ -40,6 +42,9 @@ export interface RunningServer {
   dataDir: string;
   /** Whether this start made the admin's first password. */
   firstPassword: boolean;
+  sshHost: string;
+  /** 0: there is none. */
+  sharedPort: number;
   /** What SSH packets are sealed with in this process. */
   sshCiphers: Implementation;
   close(): Promise<void>;
@@ -142,6 +147,7 @@ export async function startServer(
       keyRing,
       folder,
       certificate,
+      controlCertificate: openControlCertificate(settings),
       lifecycle: {
         async pauseReconciler() {
           await reconciler?.stop();
@@ -176,6 +182,9 @@ export async function startServer(
     const local = await listenLocally(socketPath, (request, response) => app.routing(request, response));
     undo.push(() => closeServer(local));
 
+    const control = await listenForGateways(services, decideAttempt);
+    undo.push(() => control.close());
+
     await startReconciler();
     undo.push(() => reconciler?.stop());
     undo.push(startHousekeeping(services));
@@ -203,6 +212,8 @@ export async function startServer(
       socketPath,
       dataDir: folder.path,
       firstPassword,
+      sshHost: settings.sshHost,
+      sharedPort: settings.sharedPort,
       sshCiphers: implementation(),
       close,
     };

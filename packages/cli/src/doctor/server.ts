@@ -72,7 +72,8 @@ export async function greetsAsSsh(host: string, port: number): Promise<Finding> 
   const cure =
     'See that the gateway runs ("berth up" starts it, where roles names it), and that no firewall is in the way.';
   const socket = connectPlainly({ host, port, timeout: askTimeoutMs });
-  socket.once('timeout', () => socket.destroy(new Error('no answer')));
+  for (const silence of ['timeout', 'end'])
+    socket.once(silence, () => socket.destroy(new Error('no answer')));
   try {
     const [data] = (await once(socket, 'data')) as [Buffer];
     return data.toString('latin1').startsWith('SSH-2.0-')

@@ -111,6 +111,44 @@ const entry = {
   note: 'office',
   created_at: at,
 };
+const authority = {
+  id: 4,
+  customer_id: 1,
+  name: 'company',
+  type: 'ssh-ed25519',
+  fingerprint: 'SHA256:ca',
+  public_key: 'ssh-ed25519 AAAA',
+  created_at: at,
+};
+const revocations = {
+  customer_id: 1,
+  list: 'U1NIS1JMCgA=',
+  bytes: 44,
+  version: '7',
+  comment: 'lost laptops',
+  updated_at: at,
+};
+const ban = {
+  id: 6,
+  source: '203.0.113.7',
+  failures: 20,
+  banned_at: at,
+  until: '2126-02-03T04:35:06.000Z',
+  cleared_at: null,
+  cleared_by: null,
+};
+const lockout = {
+  id: 7,
+  target: 'demo-7f3k',
+  env_id: 'demo-7f3k',
+  customer_id: 1,
+  source: '203.0.113.7',
+  failures: 5,
+  locked_at: at,
+  until: '2126-02-03T04:35:06.000Z',
+  cleared_at: null,
+  cleared_by: null,
+};
 export const platform = {
   version: '0.1.0',
   installation_id: '0123456789abcdef',
@@ -143,6 +181,12 @@ export async function fullServer(): Promise<ServerDouble> {
     [`GET ${environment}/events`]: { items: [makeEvent(1, 'made')], next_cursor: null },
     'GET /api/ssh-keys': { items: [key], next_cursor: null },
     'POST /api/ssh-keys': key,
+    'GET /api/ssh-authorities': page(authority),
+    'POST /api/ssh-authorities': authority,
+    'GET /api/ssh-revocations': revocations,
+    'PUT /api/ssh-revocations': revocations,
+    'GET /api/lockouts': page(lockout),
+    'GET /api/bans': page(ban),
     'GET /api/ports': { items: [port], next_cursor: null },
     'GET /api/platform': platform,
     'GET /api/whoami': {
@@ -202,6 +246,10 @@ export async function fullServer(): Promise<ServerDouble> {
   const removable = [
     'ssh-keys/3',
     'allowlist/4',
+    'ssh-authorities/4',
+    'ssh-revocations',
+    'lockouts/7',
+    'bans/6',
     'storage/old-1234',
     'customers/1',
     'accounts/2',

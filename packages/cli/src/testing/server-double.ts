@@ -142,6 +142,19 @@ export function makeEnvironment(
   };
 }
 
+/** As the server says it of one without an own port. */
+export function makeSharedAccess(environment: Environment): SshAccess {
+  const { env_id } = environment;
+  return {
+    ...makeSshAccess(environment),
+    ssh_port: null,
+    ssh_command: `ssh ${env_id}@ssh.example.com -p 2222`,
+    sftp_url: `sftp://${env_id}@ssh.example.com:2222`,
+    vscode_config: `Host ${env_id}\n  HostName ssh.example.com\n  Port 2222\n  User ${env_id}`,
+    known_hosts: '[ssh.example.com]:2222 ssh-ed25519 AAAAC3Sh',
+  };
+}
+
 export function makeSshAccess(environment: Environment): SshAccess {
   return {
     env_id: environment.env_id,

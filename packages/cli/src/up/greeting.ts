@@ -24,13 +24,21 @@ export function readFirstLogin(dataDir: string): FirstLogin | undefined {
   }
 }
 
-export function shortGreeting(ready: ServerReady): string {
+/** @param opened whether the port is open, or why it is not */
+export function sharedPortLine({ sshHost, sharedPort }: ServerReady, opened: true | string): string {
+  if (opened !== true) return `not open: ${opened}`;
+  return `ssh ENVIRONMENT@${sshHost}${sharedPort === 22 ? '' : ` -p ${sharedPort}`}`;
+}
+
+/** @param sharedPort the line about it; null: there is none */
+export function shortGreeting(ready: ServerReady, sharedPort: string | null): string {
   return [
     'Berth is running.',
     '',
     labelled([
       ['Console', links.console(ready.publicUrl)],
       ['Data', ready.dataDir],
+      ...sharedPortRow(sharedPort),
       ['SSH ciphers', sshCiphers(ready)],
       ['Next', 'npx berth create NAME'],
     ]),
@@ -50,8 +58,13 @@ export async function demoState(client: Client, environment: Environment): Promi
   return { environment, access };
 }
 
+function sharedPortRow(line: string | null): [string, string][] {
+  return line === null ? [] : [['Shared port', line]];
+}
+
 export function greeting(
   ready: ServerReady,
+  sharedPort: string | null,
   login: FirstLogin | undefined,
   demo: DemoState | undefined,
 ): string {
@@ -59,7 +72,7 @@ export function greeting(
   if (login !== undefined) {
     rows.push(['Account', login.account], ['Password', login.password], ['', `(from ${login.path})`]);
   }
-  rows.push(['SSH ciphers', sshCiphers(ready)]);
+  rows.push(...sharedPortRow(sharedPort), ['SSH ciphers', sshCiphers(ready)]);
   const blocks = ['Berth is running.', labelled(rows)];
   if (demo !== undefined) blocks.push(...demoBlocks(demo));
   const enter: [string, string][] =

@@ -88,6 +88,7 @@ export class Spool implements Recorder {
 
   /** The last of this worker: tells that it ends, and removes its journal when the server has everything. */
   async stop(): Promise<void> {
+    if (this.#isStopped) return;
     clearInterval(this.#clock);
     clearInterval(this.#orphanClock);
     this.record(this.#gatewayRecord(true));

@@ -28,6 +28,8 @@ interface SharedSocket {
 
 export class SharedSockets {
   readonly #sockets = new Map<number, SharedSocket>();
+  /** Why a port could not be opened the last time. */
+  readonly refusals = new Map<number, string>();
 
   /** @throws PortTaken */
   take(port: number, address: string, holder: number): SocketHandle {
@@ -41,15 +43,22 @@ export class SharedSockets {
       throw new PortTaken(port, message);
     }
     const handle = bind(address, port, net.isIPv6(address) ? 6 : 4);
-    if (typeof handle === 'number') throw taken(handle, port, address);
+    if (typeof handle === 'number') throw this.#refused(handle, port, address);
     // What bind(2) says of an address in use comes out of the first call after it (libuv's delayed error).
     const fault = handle.getsockname({});
     if (fault !== 0) {
       handle.close();
-      throw taken(fault, port, address);
+      throw this.#refused(fault, port, address);
     }
+    this.refusals.delete(port);
     this.#sockets.set(port, { handle, address, holders: new Set([holder]), isListening: false });
     return handle;
+  }
+
+  #refused(errno: number, port: number, address: string): PortTaken {
+    const sentence = sentenceFor(getSystemErrorName(errno), port, address);
+    this.refusals.set(port, sentence);
+    return new PortTaken(port, sentence);
   }
 
   release(port: number, holder: number): void {
@@ -79,8 +88,4 @@ export class SharedSockets {
   get ports(): number[] {
     return [...this.#sockets].flatMap(([port, { isListening }]) => (isListening ? port : []));
   }
-}
-
-function taken(errno: number, port: number, address: string): PortTaken {
-  return new PortTaken(port, sentenceFor(getSystemErrorName(errno), port, address));
 }

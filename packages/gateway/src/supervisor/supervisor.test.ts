@@ -202,7 +202,7 @@ test('a gateway that ends takes no newcomers and waits for those who are there',
   const notice = once(last.socket, 'data');
   const drained = gateway.supervisor.drain('Berth is ending.');
   assert.equal(String((await notice)[0]), 'Berth is ending.\n');
-  await assert.rejects(greeted(port), { code: 'ECONNREFUSED' });
+  await until('newcomers are refused', async () => (await codeOf(greeted(port).then(leave))) === 'ECONNREFUSED');
   const [connection] = await gateway.supervisor.connections();
   assert.equal(connection?.environment, 'demo-0');
   assert.equal(connection?.source, '127.0.0.1');

@@ -40,6 +40,8 @@ const gatewayMain = fileURLToPath(new URL('../main.ts', import.meta.url));
 /** How long a worker may take until it accepts connections. */
 const readyMs = 30_000;
 const certificatesMs = 10_000;
+/** How long whoever starts a gateway waits for a port. */
+const openedMs = 5000;
 
 export class Supervisor {
   readonly #options: SupervisorOptions;
@@ -75,6 +77,20 @@ export class Supervisor {
   /** Ports that are open. */
   get ports(): number[] {
     return this.#sockets.ports;
+  }
+
+  /**
+   * Waits until a port is open that the state is to name.
+   *
+   * @returns true, or a sentence that says why it is not open
+   */
+  async opened(port: number): Promise<true | string> {
+    for (const deadline = Date.now() + openedMs; ; await pause(20)) {
+      if (this.ports.includes(port)) return true;
+      const refusal = this.#sockets.refusals.get(port);
+      if (refusal !== undefined) return refusal;
+      if (Date.now() > deadline) return `The gateway has not opened port ${port} within ${openedMs / 1000} s.`;
+    }
   }
 
   get pids(): number[] {

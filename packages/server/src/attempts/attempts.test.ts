@@ -401,7 +401,7 @@ for (const on of databases) {
     test('a revoked key, certificate, serial number or authority opens nothing', async () => {
       const asker = { principal: alice.principal, source: null };
       const revoke = async (file: string | Buffer) => {
-        await setRevocations(plane.database, asker, Buffer.from(file));
+        await setRevocations(plane.database, asker, { list: Buffer.from(file).toString('base64') });
         await settle();
       };
       const serial = (number: string) => ({
@@ -656,14 +656,14 @@ for (const on of databases) {
         for (const target of [demo, 'none-2222']) {
           const source = freshSource();
           let compared = 0;
-          const keyRing = Object.create(plane.services.keyRing, {
-            open: {
-              value: (sealed: string, purpose: string) => {
-                if (purpose.startsWith('environment-password:')) compared += 1;
-                return plane.services.keyRing.open(sealed, purpose);
-              },
+          const { keyRing: real } = plane.services;
+          const keyRing = {
+            open: (sealed: string, purpose: string) => {
+              if (purpose.startsWith('environment-password:')) compared += 1;
+              return real.open(sealed, purpose);
             },
-          }) as Services['keyRing'];
+            seal: (plain: string, purpose: string) => real.seal(plain, purpose),
+          } as Services['keyRing'];
           const services = plane.with({}, { keyRing });
           await ask({ source, target, password: 'wrong' }, services);
           compared = 0;
@@ -695,13 +695,11 @@ for (const on of databases) {
             outcomeOf(await ask({ id: same, source, password: 'wrong' })),
             'refuse wrong_password',
           );
-        const keyRing = Object.create(plane.services.keyRing, {
-          open: {
-            value: () => {
-              throw new Error('it does not open');
-            },
+        const keyRing = {
+          open: () => {
+            throw new Error('it does not open');
           },
-        }) as Services['keyRing'];
+        } as unknown as Services['keyRing'];
         for (let tries = 0; tries < 8; tries += 1)
           await assert.rejects(
             ask({ source, password: 'secret-1234' }, plane.with({}, { keyRing })),
@@ -764,8 +762,6 @@ for (const on of databases) {
     });
 
     test('hear of a key, and an account, that is gone', async () => {
-      const { principal } = await plane.account('alice', 'third' as never).catch(() => ({ principal: null }));
-      assert.equal(principal, null, 'there are two roles');
       const pair = makePair('-t', 'ecdsa');
       const asker = { principal: alice.principal, source: null };
       const key = await addKey(plane.database, alice.principal, asker, {
@@ -778,14 +774,14 @@ for (const on of databases) {
         outcomeOf(await ask({ ...jump, key: shown(pair) })),
       ];
       await eventually(both, (found) => found.join() === 'accept,jump');
-      await removeKey(plane.database, alice.principal, asker, key.id);
+      await removeKey(plane.services, alice.principal, asker, key.id);
       await eventually(both, (found) => found.join() === 'refuse wrong_key,refuse wrong_key');
       const carol = await plane.account('carol');
       await settle();
       const target = carol.principal.account;
       const reasonOf = async () => outcomeOf(await ask({ way: 'jump-login', target, key: shown(pair) }));
       assert.equal(await reasonOf(), 'refuse wrong_key');
-      await removeAccount(plane.database, plane.admin, plane.asker, carol.principal.accountId);
+      await removeAccount(plane.services, plane.admin, plane.asker, carol.principal.accountId);
       await eventually(reasonOf, (found) => found === 'refuse unknown_name');
     });
 

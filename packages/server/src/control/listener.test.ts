@@ -24,7 +24,7 @@ import type { Settings } from '../settings.ts';
 import { ControlClient, attemptRequest } from '../testing/control-client.ts';
 import { ControlPlane } from '../testing/control-plane.ts';
 import { gatewayHostKeys } from './host-keys.ts';
-import { listenForGateways } from './listener.ts';
+import { listenForGateways, openControlCertificate } from './listener.ts';
 import type { ControlListener } from './listener.ts';
 
 const [on] = databases;
@@ -51,7 +51,8 @@ async function listen(
   settings: Partial<Settings> = {},
   decide: Decision = () => Promise.resolve(answer),
 ): Promise<ControlListener> {
-  const services: Services = plane.with(settings);
+  const { settings: all } = plane.with(settings);
+  const services: Services = plane.with(settings, { controlCertificate: openControlCertificate(all) });
   listener = await listenForGateways(services, (_services, request, signal) => decide(request, signal));
   return listener;
 }

@@ -12,6 +12,7 @@ import type { AddressInfo } from 'node:net';
 import { join } from 'node:path';
 import type { Services } from '../http/app.ts';
 import { Certificate } from '../http/certificate.ts';
+import type { Settings } from '../settings.ts';
 import { controlCalls } from './calls.ts';
 import type { Decide } from './calls.ts';
 import { makeGatewayFolder } from './gateway-folder.ts';
@@ -32,7 +33,7 @@ const keepAliveMs = 10 * 60 * 1000;
 
 /** @throws Error with a sentence for people when the socket, the certificate or the address cannot be had */
 export async function listenForGateways(services: Services, decide: Decide): Promise<ControlListener> {
-  const { folder, settings, database, keyRing, logger } = services;
+  const { folder, settings, database, keyRing, logger, gatewayMetrics } = services;
   const undo: (() => void | Promise<void>)[] = [];
   const close = async () => {
     for (const step of undo.splice(0).toReversed()) await step();
@@ -41,7 +42,12 @@ export async function listenForGateways(services: Services, decide: Decide): Pro
     const gatewayFolder = folder.file('gateway');
     const owner = makeGatewayFolder(gatewayFolder, settings.gatewayUser);
     const hostKeys = await gatewayHostKeys(database, keyRing);
-    const state = new GatewayState({ ...services, hostKeys, server: folder.serverId });
+    const state = new GatewayState({
+      ...services,
+      hostKeys,
+      server: folder.serverId,
+      onLines: (count) => gatewayMetrics.countStateLines(count),
+    });
     undo.push(() => state.close());
     const listener = controlCalls(services, state, decide);
 
@@ -51,8 +57,8 @@ export async function listenForGateways(services: Services, decide: Decide): Pro
 
     const place = settings['control.listen'];
     let address: AddressInfo | null = null;
-    if (place !== null) {
-      const certificate = openCertificate(services);
+    const { controlCertificate: certificate } = services;
+    if (place !== null && certificate !== null) {
       const server = createSecureServer(
         { ...certificate.pair, requestCert: true, rejectUnauthorized: true, minVersion: 'TLSv1.3' },
         listener,
@@ -103,11 +109,17 @@ async function closeServer(server: Server): Promise<void> {
   await closed;
 }
 
-function openCertificate({ settings }: Services): Certificate {
-  const { 'control.certificate': certificate, 'control.key': key, 'control.authority': authority } = settings;
-  // The settings are there together or not at all.
-  return Certificate.open(
-    { certificate: certificate ?? '', key: key ?? '', authority: authority ?? '' },
-    'control',
-  );
+/**
+ * @returns null where no gateway comes from another machine
+ * @throws Error with a sentence for people when the files cannot be used
+ */
+export function openControlCertificate(settings: Settings): Certificate | null {
+  const {
+    'control.listen': place,
+    'control.certificate': certificate,
+    'control.key': key,
+    'control.authority': authority,
+  } = settings;
+  if (place === null || certificate === null || key === null || authority === null) return null;
+  return Certificate.open({ certificate, key, authority }, 'control');
 }

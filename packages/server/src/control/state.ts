@@ -14,7 +14,6 @@ import type {
   Which,
 } from '@berth/contract';
 import type { Logger } from 'pino';
-import type { GatewayMetrics } from '../metrics/gateway-metrics.ts';
 import type { KeyRing } from '../secrets/key-ring.ts';
 import { hostKeyPurpose } from '../secrets/sealed-columns.ts';
 import type { Settings } from '../settings.ts';
@@ -43,10 +42,10 @@ interface Stream {
 
 export class GatewayState {
   readonly #directory: Directory;
-  readonly #gatewayMetrics: GatewayMetrics;
   readonly #keyRing: KeyRing;
   readonly #logger: Logger;
   readonly #server: string;
+  readonly #onLines: (count: number) => void;
   /** The lines that tell of what there is, each as its key has it now, without number and end. */
   readonly #entries = new Map<string, string>();
   /** Until when, in milliseconds, of entries that have their time. */
@@ -68,16 +67,17 @@ export class GatewayState {
       settings: Settings;
       hostKeys: string[];
       server: string;
-      gatewayMetrics: GatewayMetrics;
+      /** Called with how many lines were sent to gateways. */
+      onLines: (count: number) => void;
     },
     beatMs = usualBeatMs,
   ) {
-    const { directory, keyRing, logger, settings, hostKeys, server, gatewayMetrics } = parts;
-    this.#gatewayMetrics = gatewayMetrics;
+    const { directory, keyRing, logger, settings, hostKeys, server, onLines } = parts;
     this.#directory = directory;
     this.#keyRing = keyRing;
     this.#logger = logger;
     this.#server = server;
+    this.#onLines = onLines;
     this.#set('settings', { type: 'settings', settings: gatewaySettings(settings) });
     this.#set('host-keys', { type: 'host-keys', keys: hostKeys });
     for (const { id } of directory.customers()) this.#onChange({ kind: 'customer', id });
@@ -115,7 +115,7 @@ export class GatewayState {
     output.on('error', () => undefined);
     output.once('close', () => this.#streams.delete(stream));
     this.#streams.add(stream);
-    this.#gatewayMetrics.countStateLines(this.#entries.size + this.#ends.length + 2);
+    this.#onLines(this.#entries.size);
     this.#write(stream, snapshot);
   }
 
@@ -244,7 +244,7 @@ export class GatewayState {
   #flush(): void {
     if (this.#waiting.length === 0) return;
     const lines = Buffer.from(this.#waiting.join(''));
-    this.#gatewayMetrics.countStateLines(this.#waiting.length * this.#streams.size);
+    this.#onLines(this.#waiting.length * this.#streams.size);
     this.#waiting = [];
     for (const stream of this.#streams) this.#write(stream, lines);
   }

@@ -56,16 +56,16 @@ export async function deleteExpired(session: Session, settings: Retention): Prom
     (select account_id, key from repeatable_requests
      where created_at < now() - make_interval(hours => ${keptHours}::integer) ${limit})`,
   );
+  await remove(
+    'gateways',
+    sql`delete from gateways where id in
+    (select id from gateways where seen_at < ${before(goneGatewayDays)} ${limit})`,
+  );
   const windowStart = sql`now() - make_interval(mins => ${windowMinutes}::integer)`;
   await remove(
     'failed logins',
     sql`delete from login_failures where id in
     (select id from login_failures where at < ${windowStart} ${limit})`,
-  );
-  await remove(
-    'gateways',
-    sql`delete from gateways where id in
-    (select id from gateways where seen_at < ${before(goneGatewayDays)} ${limit})`,
   );
   if (eventDays > 0) {
     await remove(

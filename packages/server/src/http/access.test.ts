@@ -23,7 +23,9 @@ type Thing =
   | 'image'
   | 'dataset'
   | 'storage'
-  | 'entry';
+  | 'entry'
+  | 'authority'
+  | 'lockout';
 
 /**
  * - `public`: answers without asking who is there
@@ -104,6 +106,16 @@ const rules: Record<string, Rule> = {
   [`GET ${routes.sshKeys}`]: 'own',
   [`POST ${routes.sshKeys}`]: 'own',
   [`DELETE ${routes.sshKey}`]: 'key',
+  [`GET ${routes.sshAuthorities}`]: 'own',
+  [`POST ${routes.sshAuthorities}`]: 'own',
+  [`DELETE ${routes.sshAuthority}`]: 'authority',
+  [`GET ${routes.sshRevocations}`]: 'own',
+  [`PUT ${routes.sshRevocations}`]: 'own',
+  [`DELETE ${routes.sshRevocations}`]: 'own',
+  [`GET ${routes.lockouts}`]: 'own',
+  [`DELETE ${routes.lockout}`]: 'lockout',
+  [`GET ${routes.bans}`]: 'admin',
+  [`DELETE ${routes.ban}`]: 'admin',
   [`GET ${routes.ports}`]: 'own',
   [`GET ${routes.connections}`]: 'own',
   [`GET ${routes.connection}`]: 'connection',
@@ -128,6 +140,8 @@ const bodies: Record<string, object> = {
   [`POST ${routes.datasets}`]: { name: 'new', kind: 'volume', source: 'new' },
   [`POST ${routes.environments}`]: { name: 'new' },
   [`POST ${routes.sshKeys}`]: { name: 'new', public_key: 'ssh-ed25519 AAAA' },
+  [`POST ${routes.sshAuthorities}`]: { name: 'new', public_key: 'ssh-ed25519 AAAA' },
+  [`PUT ${routes.sshRevocations}`]: { list: 'AAAA' },
   [`POST ${routes.tokens}`]: { name: 'new' },
   [`POST ${routes.allowlist}`]: { network: '192.0.2.0/24' },
   [`POST ${routes.ownPassword}`]: { current: 'x', new: 'y' },
@@ -230,6 +244,31 @@ describe('who may ask', () => {
       .returning('id')
       .executeTakeFirstOrThrow();
     hers.entry = String(entry.id);
+    const authority = await database
+      .insertInto('ssh_authorities')
+      .values({
+        customer_id: customerId,
+        name: 'hers',
+        type: 'ssh-ed25519',
+        fingerprint: 'SHA256:authority',
+        public_key: 'ssh-ed25519 AAAA',
+      })
+      .returning('id')
+      .executeTakeFirstOrThrow();
+    hers.authority = String(authority.id);
+    const lockout = await database
+      .insertInto('lockouts')
+      .values({
+        target: hers.environment,
+        env_id: hers.environment,
+        customer_id: customerId,
+        source: '203.0.113.7',
+        failures: 5,
+        until: new Date(Date.now() + 1_800_000),
+      })
+      .returning('id')
+      .executeTakeFirstOrThrow();
+    hers.lockout = String(lockout.id);
   });
   after(async () => {
     await app.close();
@@ -356,6 +395,8 @@ describe('who may ask', () => {
       dataset: 'none',
       connection: 'noneofthemis00001',
       entry: '999999',
+      authority: '999999',
+      lockout: '999999',
     };
     for (const route of things()) {
       const thing = ruleOf(route) as Thing;
@@ -425,6 +466,7 @@ describe('who may ask', () => {
       [routes.keptStorage, ({ env_id }) => env_id === hers.storage],
       [routes.connections, ({ id }) => id === hers.connection],
       [routes.allowlist, ({ id }) => id === Number(hers.entry)],
+      [routes.lockouts, ({ id }) => id === Number(hers.lockout)],
     ];
     for (const [url, isHers] of lists) {
       const sees = async ({ token }: Account) => {
@@ -433,7 +475,7 @@ describe('who may ask', () => {
       };
       assert.deepEqual([await sees(alice), await sees(bob), await sees(chief)], [true, false, true], url);
     }
-    for (const url of [routes.sshKeys, routes.tokens]) {
+    for (const url of [routes.sshKeys, routes.sshAuthorities, routes.tokens]) {
       const answer = await app.inject({ url, headers: { authorization: `Bearer ${bob.token}` } });
       const { items } = answer.json<{ items: { account?: string; name: string }[] }>();
       assert.ok(!items.some(({ name }) => name === 'laptop' || name === 'hers'), url);

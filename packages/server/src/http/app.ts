@@ -88,6 +88,8 @@ export interface Services {
   folder: DataFolder;
   /** null: HTTP. */
   certificate: Certificate | null;
+  /** What this server shows to gateways on other machines; null: there are none. */
+  controlCertificate: Certificate | null;
   lifecycle: Lifecycle;
   poolUse: () => PoolUse;
   queriesRun: () => number;

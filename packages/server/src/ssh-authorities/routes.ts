@@ -44,15 +44,12 @@ export function sshAuthorityRoutes(app: App, { database }: Services): void {
       schema: {
         summary: 'Add an authority; the user certificates that it signs open your environments at once',
         tags,
-        querystring: OfCustomer,
         body: AddSshAuthority,
         response: { 201: SshAuthority },
       },
     },
-    async (request, reply) => {
-      const { body, query } = request;
-      return reply.code(201).send(await addAuthority(database, askerOf(request), body, query.customer_id));
-    },
+    async (request, reply) =>
+      reply.code(201).send(await addAuthority(database, askerOf(request), request.body)),
   );
 
   app.delete(
@@ -90,15 +87,11 @@ export function sshAuthorityRoutes(app: App, { database }: Services): void {
       schema: {
         summary: 'Say which keys and certificates are revoked, in place of what was said before',
         tags,
-        querystring: OfCustomer,
         body: SetSshRevocations,
         response: { 200: SshRevocations },
       },
     },
-    (request) => {
-      const file = Buffer.from(request.body.list, 'base64');
-      return setRevocations(database, askerOf(request), file, request.query.customer_id);
-    },
+    (request) => setRevocations(database, askerOf(request), request.body),
   );
 
   app.delete(

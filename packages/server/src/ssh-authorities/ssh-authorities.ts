@@ -1,6 +1,6 @@
 /** Authorities whose user certificates open a customer's environments, and what they have revoked. In force at once. */
 import { BerthError } from '@berth/contract';
-import type { AddSshAuthority, SshAuthority, SshRevocations } from '@berth/contract';
+import type { AddSshAuthority, SetSshRevocations, SshAuthority, SshRevocations } from '@berth/contract';
 import { KeyError, parsePublicKey } from '@berth/ssh';
 import { visibleCustomer } from '../accounts/principal.ts';
 import type { Principal } from '../accounts/principal.ts';
@@ -42,8 +42,7 @@ export async function authoritiesPage(
 export async function addAuthority(
   database: Database,
   asker: Asker,
-  { name, public_key }: AddSshAuthority,
-  asked?: number,
+  { name, public_key, customer_id: asked }: AddSshAuthority,
 ): Promise<SshAuthority> {
   const key = readKey(public_key);
   return database.transaction().execute(async (transaction) => {
@@ -98,14 +97,13 @@ export async function getRevocations(
   return presentRevocations(row);
 }
 
-/** @param file what the person has handed in @throws BerthError `bad_revocation_list`, `forbidden`, `unknown_reference` */
+/** @throws BerthError `bad_revocation_list`, `forbidden`, `unknown_reference` */
 export async function setRevocations(
   database: Database,
   asker: Asker,
-  file: Buffer,
-  asked?: number,
+  { list, customer_id: asked }: SetSshRevocations,
 ): Promise<SshRevocations> {
-  const { bytes } = readRevocations(file);
+  const { bytes } = readRevocations(Buffer.from(list, 'base64'));
   return database.transaction().execute(async (transaction) => {
     const customerId = await mustHoldCustomer(transaction, asker.principal, asked);
     const row = await upsertRevocations(transaction, customerId, bytes);

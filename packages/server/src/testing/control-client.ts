@@ -146,7 +146,7 @@ export class StateReader {
 }
 
 /** A public key's blob, base64, as an attempt carries one. */
-export const someUpstreamKey = `AAAAC3NzaC1lZDI1NTE5AAAAI${'A'.repeat(42)}I=`;
+export const someUpstreamKey = `AAAAC3NzaC1lZDI1NTE5AAAAI${'A'.repeat(42)}I`;
 
 export function attemptRequest(change: Partial<AttemptRequest> = {}): AttemptRequest {
   return {

@@ -128,6 +128,7 @@ export class ControlPlane {
       keyRing,
       folder: dataFolder,
       certificate: null,
+      controlCertificate: null,
       lifecycle: {
         pauseReconciler: () => Promise.resolve(() => Promise.resolve()),
         restart: () => undefined,
