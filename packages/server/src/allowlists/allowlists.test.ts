@@ -37,7 +37,7 @@ for (const on of databases) {
     });
     afterEach(async () => {
       await plane.clear();
-      await plane.database.deleteFrom('audit').execute();
+      await plane.clearAudit();
     });
 
     const call = (
@@ -237,6 +237,7 @@ for (const on of databases) {
       const audited = await plane.database
         .selectFrom('audit')
         .select(['action', 'account', 'target', 'customer_id', 'source', 'detail'])
+        .where('action', 'like', 'allowlist.%')
         .orderBy('id')
         .execute();
       assert.deepEqual(

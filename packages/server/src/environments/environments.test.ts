@@ -67,7 +67,7 @@ for (const on of databases) {
     const variablesOf = (id: string) => plane.runtime.secrets.get(id)?.variables;
     const audited = async () => {
       const rows = await plane.database.selectFrom('audit').selectAll().orderBy('id').execute();
-      await plane.database.deleteFrom('audit').execute();
+      await plane.clearAudit();
       return rows.map(({ action, account, customer_id, target }) => [action, account, customer_id, target]);
     };
 
@@ -650,7 +650,7 @@ for (const on of databases) {
       assert.equal(created.ssh_username, `user${alice.principal.customerId}`);
     });
 
-    test('are made for another customer by an administrator, who leaves a record', async () => {
+    test('are made for another customer by an administrator; each act leaves a record', async () => {
       const { customerId } = alice.principal;
       await audited();
       const { env_id: id } = await plane.create({ name: 'hers', customer_id: customerId });
@@ -659,12 +659,14 @@ for (const on of databases) {
         code: 'unknown_reference',
         field: 'customer_id',
       });
-      await plane.create({ name: 'his own' });
+      const { env_id: own } = await plane.create({ name: 'his own' });
       await change(id, { name: 'by herself' });
       await stopEnvironment(plane.services, plane.asker, id);
       await call('DELETE', pathOf(routes.environment, { id }));
       assert.deepEqual(await audited(), [
         ['environment.create', 'admin', customerId, id],
+        ['environment.create', 'admin', plane.admin.customerId, own],
+        ['environment.update', 'member-of-alice', customerId, id],
         ['environment.stop', 'admin', customerId, id],
         ['environment.delete', 'member-of-alice', customerId, id],
       ]);

@@ -167,7 +167,7 @@ for (const on of databases) {
     });
 
     test('is written down, whether it was let in, refused or stopped, without the password', async () => {
-      await plane.database.deleteFrom('audit').execute();
+      await plane.clearAudit();
       await login('member-of-alice', testPassword);
       for (let count = 0; count < 10; count += 1) await login('nobody', 'geheim');
       for (let count = 0; count < 3; count += 1) await login('nobody', 'geheim');
