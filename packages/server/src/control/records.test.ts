@@ -81,6 +81,7 @@ for (const on of databases) {
       await plane.close();
     });
     afterEach(async () => {
+      await plane.clearAudit();
       for (const table of ['connections', 'gateways'] as const)
         await plane.database.deleteFrom(table).execute();
       await plane.clear();
@@ -134,12 +135,12 @@ for (const on of databases) {
           public_key: 'x',
         })
         .execute();
-      const at = '2025-01-02T03:04:05.678Z';
+      const at = '2020-01-02T03:04:05.678Z';
       const good = attempt({ at, accepted: true, reason: null, fingerprint, account, customer: customerId });
       const bad = attempt({ client: 'half \ud800', count: 7 });
       await report(good, bad);
       await report(bad, good, good);
-      const rows = (await audited()).filter(({ attempt: id }) => id === good.id || id === bad.id);
+      const rows = await audited();
       assert.equal(rows.length, 2);
       const [first, second] = rows;
       assert.deepEqual(
@@ -170,13 +171,12 @@ for (const on of databases) {
     });
 
     test('is taken whole or not at all', async () => {
-      const before = await audited();
       const { status } = await client.records(attempt(), { ...attempt(), source_port: 70_000 });
       assert.equal(status, 400);
       // A moment that no database knows.
       const late = connectionRecord({ started_at: '0000-01-01T00:00:00Z' });
       assert.equal((await client.records(attempt(), late)).status, 500);
-      assert.deepEqual(await audited(), before);
+      assert.deepEqual(await audited(), []);
     });
 
     test('of a connection only grows, and its end stays', async () => {
