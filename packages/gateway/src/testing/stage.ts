@@ -51,6 +51,8 @@ export const demo = 'demo-7f3k';
 /** Of another customer. */
 export const other = 'other-2b2b';
 export const account = 'alice';
+/** What a client that hangs is given. */
+const longestRunMs = 20_000;
 
 type Unnumbered<T> = T extends { number: number } ? Omit<T, 'number'> : never;
 
@@ -400,7 +402,11 @@ export class Stage implements AsyncDisposable {
       'environment',
       ...(command === undefined ? [] : [command]),
     ];
-    const child = spawn('ssh', parameters, { env: environment, stdio: ['pipe', 'pipe', 'pipe'] });
+    const child = spawn('ssh', parameters, {
+      env: environment,
+      stdio: ['pipe', 'pipe', 'pipe'],
+      timeout: longestRunMs,
+    });
     this.#children.add(child);
     child.once('exit', () => this.#children.delete(child));
     child.stdin.on('error', () => {});
