@@ -98,7 +98,7 @@ describe('the forwarding policy', { skip: missingSshd }, () => {
     const agent = spawn('ssh-agent', ['-D', '-a', path], { stdio: 'ignore' });
     try {
       await until('the agent listens', () => existsSync(path));
-      const flags = ['-v', '-A', '-o', `ForwardAgent=${path}`];
+      const flags = ['-v', '-A', '-o', `IdentityAgent=${path}`];
       const on = await ssh('own-port', 'x11', flags, 'echo "$SSH_AUTH_SOCK"');
       assert.match(on.stdout, /agent/);
       const off = await ssh('own-port', 'agent', flags, 'echo "[$SSH_AUTH_SOCK]"');
