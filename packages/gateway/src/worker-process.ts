@@ -5,7 +5,7 @@
  * Everything that it needs is loaded before it gives up root: the account need not be able to read this program.
  */
 import { randomBytes } from 'node:crypto';
-import { readFileSync } from 'node:fs';
+import { mkdirSync, readFileSync } from 'node:fs';
 import { setTimeout as pause } from 'node:timers/promises';
 import type { StateLine } from '@berth/contract';
 import { ControlClient } from './control/control-client.ts';
@@ -18,6 +18,8 @@ import { Delivery } from './records/delivery.ts';
 import { Spool } from './records/spool.ts';
 import type { FromWorker, StartMessage, ToWorker } from './supervisor/messages.ts';
 
+/** In the working folder. */
+const spoolFolder = 'spool';
 const snapshotMs = 2000;
 /** How long a worker that ends tries to bring its last records to the server; then they stay in the spool. */
 const lastRecordsMs = 3000;
@@ -67,6 +69,10 @@ export async function runWorker(make: (parts: WorkerParts) => GatewayWorker): Pr
       case 'worker-ended':
         running?.spool.adoptOrphans();
         break;
+      case 'snapshot':
+        if (running === null) send({ type: 'snapshot', request: message.request, lines: null });
+        else running.sendSnapshot(message.request);
+        break;
       default:
         message satisfies never;
     }
@@ -108,7 +114,9 @@ class RunningWorker {
     this.#sockets = parts.sockets;
     this.worker = worker;
     this.#feed = feed;
-    this.#snapshots = setInterval(() => this.#sendSnapshot(), snapshotMs);
+    this.#snapshots = setInterval(() => {
+      if (this.#isChanged) this.sendSnapshot(null);
+    }, snapshotMs);
   }
 
   static async open(
@@ -117,10 +125,11 @@ class RunningWorker {
     make: (parts: WorkerParts) => GatewayWorker,
   ): Promise<RunningWorker> {
     const gateway = randomBytes(12).toString('hex');
+    mkdirSync(spoolFolder, { recursive: true, mode: 0o700 });
     const requests = new Requests(start.server);
     let running: RunningWorker | null = null;
     const spool = await Spool.open({
-      folder: 'spool',
+      folder: spoolFolder,
       gateway,
       version,
       delivery: new Delivery(requests, log),
@@ -144,6 +153,8 @@ class RunningWorker {
     this.worker.apply(line);
     const isNews = line.type !== 'beat' && line.type !== 'begin' && line.type !== 'end';
     if (isNews) this.#isChanged = true;
+    // In this turn the worker asks for its ports; the supervisor hears of both in this order.
+    if (line.type === 'complete') setImmediate(() => this.sendSnapshot(null));
   }
 
   numbers(): { connections: number; draining: boolean; metrics: Record<string, number> } {
@@ -158,7 +169,7 @@ class RunningWorker {
   async end(sentence: string | null): Promise<void> {
     if (this.#isDraining) return;
     this.#isDraining = true;
-    this.#sendSnapshot();
+    this.sendSnapshot(null);
     clearInterval(this.#snapshots);
     this.#sockets.closeAll();
     await this.worker.drain(sentence);
@@ -167,11 +178,14 @@ class RunningWorker {
     process.exit(0);
   }
 
-  #sendSnapshot(): void {
-    if (!this.#isChanged || !this.#feed.isUp) return;
-    this.#isChanged = false;
-    const lines = this.worker.toLines().map((line) => JSON.stringify(line));
-    send({ type: 'snapshot', lines: lines.join('\n') });
+  /** @param request null: nobody has asked */
+  sendSnapshot(request: number | null): void {
+    // What comes from a stream that has not told everything yet is less than what the supervisor has.
+    const isWhole = this.#isChanged && this.#feed.isUp;
+    if (!isWhole && request === null) return;
+    if (isWhole) this.#isChanged = false;
+    const lines = isWhole ? this.worker.toLines().map((line) => JSON.stringify(line)) : null;
+    send({ type: 'snapshot', request, lines: lines?.join('\n') ?? null });
   }
 }
 

@@ -28,24 +28,24 @@ export class ControlClient implements ServerLink {
   }
 
   async attempt(request: AttemptRequest, signal: AbortSignal): Promise<AttemptAnswer> {
-    const deadline = new AbortController();
-    const timer = setTimeout(
-      () => deadline.abort(new ServerAway('the server does not answer')),
-      serverWaitMs,
-    );
-    const either = AbortSignal.any([signal, deadline.signal]);
+    signal.throwIfAborted();
+    const ending = new AbortController();
+    const timer = setTimeout(() => ending.abort(new ServerAway('the server does not answer')), serverWaitMs);
+    const gone = () => ending.abort(signal.reason);
+    signal.addEventListener('abort', gone);
     const body = JSON.stringify(request);
     try {
       for (;;) {
         try {
-          return (await this.#requests.json(controlPaths.attempts, body, either)) as AttemptAnswer;
+          return (await this.#requests.json(controlPaths.attempts, body, ending.signal)) as AttemptAnswer;
         } catch (error) {
           if (!isAway(error)) throw error;
-          await pauseUnless(either);
+          await pauseUnless(ending.signal);
         }
       }
     } finally {
       clearTimeout(timer);
+      signal.removeEventListener('abort', gone);
     }
   }
 

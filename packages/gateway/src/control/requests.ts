@@ -58,13 +58,16 @@ export class Requests {
   async *lines(path: string, body: object | null, signal: AbortSignal): AsyncGenerator<unknown, void> {
     const response = await this.#open(body === null ? 'GET' : 'POST', path, body, signal);
     try {
-      // A stream that breaks ends the lines without an error, which `complete` tells apart.
       for await (const line of createInterface({ input: response })) if (line !== '') yield JSON.parse(line);
+    } catch (error) {
+      signal.throwIfAborted();
+      throw error instanceof SyntaxError ? error : new Error('the stream broke off', { cause: error });
     } finally {
       response.destroy();
     }
     signal.throwIfAborted();
-    if (!response.complete) throw new Error('the server has ended the stream in its middle');
+    // One that breaks may also end the lines without an error.
+    if (!response.complete) throw new Error('the stream broke off');
   }
 
   #open(

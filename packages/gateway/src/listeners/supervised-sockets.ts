@@ -82,7 +82,10 @@ export class SupervisedSockets implements Sockets {
       this.refuse(request, sentenceFor(error.code, port, ''));
       this.#send({ type: 'close', port });
     });
-    server.listen(handle, backlog, () => entry.settle.resolve());
+    server.listen(handle, backlog, () => {
+      entry.settle.resolve();
+      this.#send({ type: 'listening', port });
+    });
   }
 
   /** The supervisor's answer: it cannot be had. */

@@ -44,6 +44,8 @@ export class Journal {
   /** All before this offset is acknowledged. */
   #acknowledged = 0;
   #compactAt = smallBytes;
+  /** Whether offsets are in somebody's hands, so that the file must stay as it is. */
+  #isSending = false;
   /** The last record of each connection that has not ended, and the worker's own. */
   readonly live = new Map<string, ConnectionRecord>();
   gateway: GatewayRecord | null = null;
@@ -90,11 +92,12 @@ export class Journal {
   append(records: readonly GatewayRecordLine[]): void {
     this.#write(textOf(records));
     for (const record of records) this.#remember(record);
-    if (this.#size > this.#compactAt) this.#compact();
+    this.#compactIfDue();
   }
 
   /**
    * The next records to send, as they stand in the file, with the offset to acknowledge; undefined when there is none.
+   * `acknowledge` or `release` must follow.
    *
    * @param limit how many bytes are read at once
    */
@@ -108,20 +111,30 @@ export class Journal {
         continue;
       }
       const lines = linesIn(chunk.subarray(0, end)).filter((line) => !line.startsWith(marker));
-      if (lines.length > 0) return { lines, end: this.#acknowledged + end };
+      if (lines.length > 0) {
+        this.#isSending = true;
+        return { lines, end: this.#acknowledged + end };
+      }
       this.#acknowledged += end;
     }
     return undefined;
   }
 
+  /** They did not arrive. */
+  release(): void {
+    this.#isSending = false;
+    this.#compactIfDue();
+  }
+
   acknowledge(end: number): void {
+    this.#isSending = false;
     this.#acknowledged = end;
     try {
       this.#write(`${marker}${end}}\n`);
     } catch {
       // The disk is full: after a crash these records come twice, which does no harm.
     }
-    if (this.#size > this.#compactAt) this.#compact();
+    this.#compactIfDue();
   }
 
   /** Removes the journal; all in it was acknowledged. */
@@ -180,6 +193,10 @@ export class Journal {
       ftruncateSync(this.#file, this.#size);
       throw error;
     }
+  }
+
+  #compactIfDue(): void {
+    if (this.#size > this.#compactAt && !this.#isSending) this.#compact();
   }
 
   /**

@@ -88,6 +88,7 @@ export class Spool implements Recorder {
 
   /** The last of this worker: tells that it ends, and removes its journal when the server has everything. */
   async stop(): Promise<void> {
+    if (this.#isStopped) return;
     clearInterval(this.#clock);
     clearInterval(this.#orphanClock);
     this.record(this.#gatewayRecord(true));
@@ -152,14 +153,23 @@ export class Spool implements Recorder {
       await this.#parts.delivery.deliver([JSON.stringify(this.#gatewayRecord(false))]);
       this.#gatewayToldMs = now;
     }
-    for (let batch = this.#journal.next(); batch !== undefined; batch = this.#journal.next()) {
-      await this.#parts.delivery.deliver(batch.lines);
-      this.#journal.acknowledge(batch.end);
-    }
+    await this.#deliverFrom(this.#journal);
     while (this.#held.length > 0) {
       const held = this.#held.slice(0, 1000);
       await this.#parts.delivery.deliver(held.map((line) => JSON.stringify(line)));
       this.#held.splice(0, held.length);
+    }
+  }
+
+  async #deliverFrom(journal: Journal): Promise<void> {
+    for (let batch = journal.next(); batch !== undefined; batch = journal.next()) {
+      try {
+        await this.#parts.delivery.deliver(batch.lines);
+      } catch (error) {
+        journal.release();
+        throw error;
+      }
+      journal.acknowledge(batch.end);
     }
   }
 
@@ -210,10 +220,7 @@ export class Spool implements Recorder {
       if (journal === null) continue;
       try {
         finish(journal);
-        for (let batch = journal.next(); batch !== undefined; batch = journal.next()) {
-          await this.#parts.delivery.deliver(batch.lines);
-          journal.acknowledge(batch.end);
-        }
+        await this.#deliverFrom(journal);
       } catch (error) {
         // The server is away: somebody comes again.
         journal.close();

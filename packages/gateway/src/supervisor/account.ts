@@ -1,7 +1,6 @@
 /** The account that workers become where Berth is started as root, and the folder that is theirs. */
 import { spawnSync } from 'node:child_process';
-import { chmodSync, lchownSync, lstatSync, mkdirSync, readdirSync } from 'node:fs';
-import { join } from 'node:path';
+import { chmodSync, lchownSync, lstatSync, mkdirSync } from 'node:fs';
 
 export interface Account {
   user: string;
@@ -25,20 +24,14 @@ export function findAccount(user: string): Account {
 }
 
 /**
- * The workers' folder, 0700 and theirs, with the spool in it. Its parents need not be open to them: they are put into
- * it before they give up root.
+ * The workers' folder, 0700 and theirs. Its parents need not be open to them: they are put into it before they give up
+ * root. Nothing in it is touched here, since whoever is that account could have put a link there.
  *
  * @param account null: whoever this process is
  */
 export function prepareFolder(folder: string, account: Account | null): void {
-  const spool = join(folder, 'spool');
-  for (const each of [folder, spool]) {
-    mkdirSync(each, { recursive: true, mode: 0o700 });
-    if (account === null || lstatSync(each).uid === account.uid) continue;
-    lchownSync(each, account.uid, account.gid);
-    // Journals that another account left.
-    if (each === spool)
-      for (const name of readdirSync(each)) lchownSync(join(each, name), account.uid, account.gid);
-  }
+  mkdirSync(folder, { recursive: true, mode: 0o700 });
+  if (!lstatSync(folder).isDirectory()) throw new Error(`${folder} is no folder. Remove it; Berth makes it anew.`);
+  if (account !== null) lchownSync(folder, account.uid, account.gid);
   chmodSync(folder, 0o700);
 }

@@ -1,4 +1,4 @@
-/** What a supervisor and its workers tell each other over IPC. `messages` of both kinds keep their order. */
+/** What a supervisor and its workers tell each other over IPC. They arrive in order. */
 import type { LiveConnection } from '../gateway-worker.ts';
 import type { ServerAddress } from '../control/server-address.ts';
 
@@ -21,6 +21,8 @@ export type ToWorker =
   /** The server's address with certificates that were renewed. */
   | { type: 'server'; server: ServerAddress }
   | { type: 'connections'; request: number }
+  /** To tell its state now. */
+  | { type: 'snapshot'; request: number }
   /** Some other worker has ended: its journal waits for whoever takes it. */
   | { type: 'worker-ended' }
   /** To end: serves what it has and ends with the last of it. */
@@ -28,8 +30,10 @@ export type ToWorker =
 
 export type FromWorker =
   | { type: 'listen'; request: number; port: number; address: string }
+  | { type: 'listening'; port: number }
   | { type: 'close'; port: number }
-  | { type: 'snapshot'; lines: string }
+  /** Once the server has told everything, then at most every two seconds when it has changed, and when it is asked. */
+  | { type: 'snapshot'; request: number | null; lines: string | null }
   /** It accepts connections on all ports of the state that it began with. */
   | { type: 'ready' }
   | { type: 'connections'; request: number; connections: LiveConnection[] };

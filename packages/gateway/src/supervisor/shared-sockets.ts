@@ -23,10 +23,13 @@ interface SharedSocket {
   address: string;
   /** The workers that want it. */
   holders: Set<number>;
+  isListening: boolean;
 }
 
 export class SharedSockets {
   readonly #sockets = new Map<number, SharedSocket>();
+  /** Why a port could not be opened the last time. */
+  readonly refusals = new Map<number, string>();
 
   /** @throws PortTaken */
   take(port: number, address: string, holder: number): SocketHandle {
@@ -40,15 +43,22 @@ export class SharedSockets {
       throw new PortTaken(port, message);
     }
     const handle = bind(address, port, net.isIPv6(address) ? 6 : 4);
-    if (typeof handle === 'number') throw taken(handle, port, address);
+    if (typeof handle === 'number') throw this.#refused(handle, port, address);
     // What bind(2) says of an address in use comes out of the first call after it (libuv's delayed error).
     const fault = handle.getsockname({});
     if (fault !== 0) {
       handle.close();
-      throw taken(fault, port, address);
+      throw this.#refused(fault, port, address);
     }
-    this.#sockets.set(port, { handle, address, holders: new Set([holder]) });
+    this.refusals.delete(port);
+    this.#sockets.set(port, { handle, address, holders: new Set([holder]), isListening: false });
     return handle;
+  }
+
+  #refused(errno: number, port: number, address: string): PortTaken {
+    const sentence = sentenceFor(getSystemErrorName(errno), port, address);
+    this.refusals.set(port, sentence);
+    return new PortTaken(port, sentence);
   }
 
   release(port: number, holder: number): void {
@@ -68,11 +78,14 @@ export class SharedSockets {
     this.#sockets.clear();
   }
 
-  get ports(): number[] {
-    return [...this.#sockets.keys()];
+  /** A worker accepts connections on it. */
+  listening(port: number): void {
+    const socket = this.#sockets.get(port);
+    if (socket !== undefined) socket.isListening = true;
   }
-}
 
-function taken(errno: number, port: number, address: string): PortTaken {
-  return new PortTaken(port, sentenceFor(getSystemErrorName(errno), port, address));
+  /** Ports that are open. */
+  get ports(): number[] {
+    return [...this.#sockets].flatMap(([port, { isListening }]) => (isListening ? port : []));
+  }
 }

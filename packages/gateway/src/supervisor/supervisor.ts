@@ -40,6 +40,8 @@ const gatewayMain = fileURLToPath(new URL('../main.ts', import.meta.url));
 /** How long a worker may take until it accepts connections. */
 const readyMs = 30_000;
 const certificatesMs = 10_000;
+/** How long whoever starts a gateway waits for a port. */
+const openedMs = 5000;
 
 export class Supervisor {
   readonly #options: SupervisorOptions;
@@ -75,6 +77,20 @@ export class Supervisor {
   /** Ports that are open. */
   get ports(): number[] {
     return this.#sockets.ports;
+  }
+
+  /**
+   * Waits until a port is open that the state is to name.
+   *
+   * @returns true, or a sentence that says why it is not open
+   */
+  async opened(port: number): Promise<true | string> {
+    for (const deadline = Date.now() + openedMs; ; await pause(20)) {
+      if (this.ports.includes(port)) return true;
+      const refusal = this.#sockets.refusals.get(port);
+      if (refusal !== undefined) return refusal;
+      if (Date.now() > deadline) return `The gateway has not opened port ${port} within ${openedMs / 1000} s.`;
+    }
   }
 
   get pids(): number[] {
@@ -132,8 +148,10 @@ export class Supervisor {
   /** Keeps a worker in the slot until the gateway ends. */
   async #keep(slot: number): Promise<void> {
     const pauses = new GrowingPause();
+    const left: number[] = [];
     for (;;) {
       const gone = await this.#endOf(slot);
+      left.push(gone.number);
       if (this.#isEnding) return;
       const pauseMs = pauses.next(Date.now() - gone.startedMs);
       const when = pauseMs === 0 ? 'at once' : `in ${pauseMs / 1000} s`;
@@ -146,8 +164,10 @@ export class Supervisor {
       if (this.#current[slot] !== gone) continue;
       const worker = this.#start();
       this.#current[slot] = worker;
-      // The sockets of the one that is gone are kept for its successor.
-      void worker.ready.then(() => this.#sockets.releaseAll(gone.number));
+      // The sockets of those that are gone are kept until a successor has said which it wants.
+      void worker.fed.then((fed) => {
+        if (fed) for (const number of left.splice(0)) this.#sockets.releaseAll(number);
+      });
     }
   }
 
@@ -192,6 +212,7 @@ export class Supervisor {
   }
 
   async #replaceOne(slot: number): Promise<void> {
+    await this.#inSlot(slot).askSnapshot();
     const worker = this.#start();
     const ready = await Promise.race([worker.ready, pause(readyMs, false, { ref: false })]);
     if (this.#isEnding) return;

@@ -19,14 +19,17 @@ export class WorkerChild {
   readonly startedMs = Date.now();
   /** true once it serves, false when it ended before. */
   readonly ready: Promise<boolean>;
+  /** true once it knows what the server has to say, false when it ended before. */
+  readonly fed: Promise<boolean>;
   /** What ended it, for people. */
   readonly ended: Promise<string>;
   readonly #child: ChildProcess;
   readonly #sockets: SharedSockets;
   readonly #events: WorkerEvents;
-  readonly #answers = new Map<number, (connections: LiveConnection[]) => void>();
+  readonly #answers = new Map<number, (message: FromWorker) => void>();
   #lastRequest = 0;
-  #sayReady!: (ready: boolean) => void;
+  readonly #sayReady: (ready: boolean) => void;
+  readonly #sayFed: (fed: boolean) => void;
 
   constructor(
     number: number,
@@ -43,14 +46,18 @@ export class WorkerChild {
       detached: true,
       stdio: ['ignore', 'inherit', 'inherit', 'ipc'],
     });
-    this.ready = new Promise((resolve) => {
-      this.#sayReady = resolve;
-    });
+    const ready = Promise.withResolvers<boolean>();
+    const fed = Promise.withResolvers<boolean>();
+    [this.ready, this.#sayReady] = [ready.promise, ready.resolve];
+    [this.fed, this.#sayFed] = [fed.promise, fed.resolve];
     this.ended = new Promise((resolve) => {
       this.#child.once('error', (error) => resolve(error.message));
       this.#child.once('exit', (code, signal) => resolve(signal ?? `exit code ${code}`));
     });
-    void this.ended.then(() => this.#sayReady(false));
+    void this.ended.then(() => {
+      this.#sayReady(false);
+      this.#sayFed(false);
+    });
     this.#child.on('message', (message) => this.#receive(message as FromWorker));
     this.#send(start);
   }
@@ -72,18 +79,29 @@ export class WorkerChild {
   }
 
   /** Who is logged in; nobody where the worker does not answer. */
-  connections(): Promise<LiveConnection[]> {
+  async connections(): Promise<LiveConnection[]> {
+    const answer = await this.#ask('connections');
+    return answer?.type === 'connections' ? answer.connections : [];
+  }
+
+  /** Has it tell its state now. */
+  async askSnapshot(): Promise<void> {
+    await this.#ask('snapshot');
+  }
+
+  /** @returns undefined when it does not answer */
+  #ask(type: 'connections' | 'snapshot'): Promise<FromWorker | undefined> {
     const request = ++this.#lastRequest;
     return new Promise((resolve) => {
-      const settle = (connections: LiveConnection[]) => {
+      const settle = (answer?: FromWorker) => {
         clearTimeout(timer);
         this.#answers.delete(request);
-        resolve(connections);
+        resolve(answer);
       };
-      const timer = setTimeout(settle, answerMs, []);
-      void this.ended.then(() => settle([]));
+      const timer = setTimeout(settle, answerMs);
+      void this.ended.then(() => settle());
       this.#answers.set(request, settle);
-      this.#send({ type: 'connections', request });
+      this.#send({ type, request });
     });
   }
 
@@ -92,17 +110,24 @@ export class WorkerChild {
       case 'listen':
         this.#give(message.request, message.port, message.address);
         break;
+      case 'listening':
+        this.#sockets.listening(message.port);
+        break;
       case 'close':
         this.#sockets.release(message.port, this.number);
         break;
       case 'snapshot':
-        this.#events.onSnapshot(message.lines);
+        if (message.lines !== null) {
+          this.#events.onSnapshot(message.lines);
+          this.#sayFed(true);
+        }
+        if (message.request !== null) this.#answers.get(message.request)?.(message);
         break;
       case 'ready':
         this.#sayReady(true);
         break;
       case 'connections':
-        this.#answers.get(message.request)?.(message.connections);
+        this.#answers.get(message.request)?.(message);
         break;
       default:
         message satisfies never;

@@ -56,6 +56,7 @@ export class ControlDouble implements AsyncDisposable {
       forceCommand: null,
       touchRequired: false,
       verificationRequired: false,
+      terminal: true,
     },
     upstream: { host: '127.0.0.1', port: 1, user: 'developer', hostKey: 'AAAA', certificate: 'AAAA' },
   });
@@ -66,6 +67,8 @@ export class ControlDouble implements AsyncDisposable {
   };
   /** Answers records with this status. */
   recordsStatus = 204;
+  /** Takes records and breaks off without an answer. */
+  breaksOff = false;
   /** Records with these are refused with 400. */
   refuses: (record: GatewayRecordLine) => boolean = () => false;
   /** Connections that were made to it. */
@@ -167,7 +170,8 @@ export class ControlDouble implements AsyncDisposable {
         const records = (await json(request)) as GatewayRecordLine[];
         const status = records.some(this.refuses) ? 400 : this.recordsStatus;
         if (status === 204) this.records.push(...records);
-        response.writeHead(status).end();
+        if (this.breaksOff) response.destroy();
+        else response.writeHead(status).end();
         return;
       }
       default:

@@ -10,6 +10,7 @@ import { renewSecrets } from '../environments/table.ts';
 import type { Services } from '../http/app.ts';
 import { pageOf, readCursor } from '../http/pages.ts';
 import type { Page } from '../http/pages.ts';
+import { cutKeyLogins } from '../ssh-keys/ssh-keys.ts';
 import { claimLoginName } from '../login-names/table.ts';
 import { accountHash, makePassword, mustBeGoodPassword } from '../secrets/password.ts';
 import { deleteSignIns } from '../tokens/table.ts';
@@ -120,7 +121,7 @@ export async function updateAccount(
 
 /** Its tokens go at once, and its public keys open nothing more within two seconds. @throws BerthError `not_found`, `in_use` */
 export async function removeAccount(
-  database: Database,
+  { database, settings }: Pick<Services, 'database' | 'settings'>,
   principal: Principal,
   actor: Actor,
   id: number,
@@ -133,13 +134,14 @@ export async function removeAccount(
         cure: 'Have another administrator delete it.',
       });
     const keys = await deleteAccounts(transaction, [id]);
-    if (keys > 0) await renewSecrets(transaction, account.customer_id);
+    if (keys.length > 0) await renewSecrets(transaction, account.customer_id);
+    for (const key of keys) await cutKeyLogins(transaction, settings, key);
     await announce(transaction, { topic: 'customer', id: account.customer_id });
     await audit(transaction, actor, {
       action: 'account.delete',
       target: account.name,
       customerId: account.customer_id,
-      detail: { id, role: account.role, ssh_keys: keys },
+      detail: { id, role: account.role, ssh_keys: keys.length },
     });
   });
 }

@@ -3,6 +3,7 @@ import type { Role } from '@berth/contract';
 import { scopes } from '@berth/contract';
 import { sql } from 'kysely';
 import type { Session } from '../database/database.ts';
+import type { SshKeyRow } from '../database/schema.ts';
 import { releaseLoginNames } from '../login-names/table.ts';
 import type { Principal } from './principal.ts';
 
@@ -140,10 +141,17 @@ export async function noteLogin(session: Session, id: number, hash?: string | nu
   return (await query.returning('id').executeTakeFirst()) !== undefined;
 }
 
-/** Its tokens, public keys and login name go with it. @returns how many public keys it had */
-export async function deleteAccounts(session: Session, ids: number[]): Promise<number> {
-  if (ids.length === 0) return 0;
-  const keys = await session.deleteFrom('ssh_keys').where('account_id', 'in', ids).returning('id').execute();
+/** Its tokens, public keys and login name go with it. @returns the public keys that it had */
+export async function deleteAccounts(
+  session: Session,
+  ids: number[],
+): Promise<Pick<SshKeyRow, 'customer_id' | 'fingerprint'>[]> {
+  if (ids.length === 0) return [];
+  const keys = await session
+    .deleteFrom('ssh_keys')
+    .where('account_id', 'in', ids)
+    .returning(['customer_id', 'fingerprint'])
+    .execute();
   // Before the account, in the order in which a device that gets its token locks the two.
   await session.deleteFrom('device_logins').where('account_id', 'in', ids).execute();
   const gone = await session.deleteFrom('accounts').where('id', 'in', ids).returning('name').execute();
@@ -151,7 +159,7 @@ export async function deleteAccounts(session: Session, ids: number[]): Promise<n
     session,
     gone.map(({ name }) => name),
   );
-  return keys.length;
+  return keys;
 }
 
 /** Locks them, so that of two requests that take away administrators the second sees what the first left. */

@@ -118,6 +118,26 @@ export async function readBans(
   );
 }
 
+/** How an environment stands, for whoever waits for it. */
+export interface Standing {
+  status: Status;
+  wanted: 'running' | 'stopped';
+  failure_cause: string | null;
+  failure_cure: string | null;
+}
+
+/** @returns undefined when it is deleted, or about to be */
+export async function readStanding(session: Session, id: string): Promise<Standing | undefined> {
+  const row = await session
+    .selectFrom('environments')
+    .select(['status', 'wanted', 'failure_cause', 'failure_cure'])
+    .where('id', '=', id)
+    .where('wanted', '<>', 'deleted')
+    .where('status', '<>', 'deleted')
+    .executeTakeFirst();
+  return row as Standing | undefined;
+}
+
 function among(column: string, values: unknown[] | null, type: 'text' | 'integer'): RawBuilder<unknown> {
   return values === null ? sql`` : sql`and ${sql.ref(column)} = any(${values}::${sql.raw(type)}[])`;
 }

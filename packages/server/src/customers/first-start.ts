@@ -4,7 +4,7 @@
  */
 import { randomBytes } from 'node:crypto';
 import { rmSync } from 'node:fs';
-import { generateHostKey } from '@berth/ssh';
+import { SigningKey, generateHostKey, parsePrivateKey } from '@berth/ssh';
 import { insertAccount } from '../accounts/table.ts';
 import type { DataFolder } from '../data-folder.ts';
 import { writeFileWhole } from '../data-folder.ts';
@@ -17,6 +17,8 @@ import { accountHash, makePassword } from '../secrets/password.ts';
 export interface Installation {
   id: string;
   authorityPublic: string;
+  /** What the containers' sshd trusts. */
+  authority: SigningKey;
 }
 
 export async function firstStart(
@@ -71,6 +73,7 @@ async function readInstallation(database: Database, keyRing: KeyRing): Promise<I
     .selectFrom('installation')
     .select(['id', 'authority_key', 'authority_public'])
     .executeTakeFirst();
-  if (row) keyRing.open(row.authority_key, authorityPurpose);
-  return row && { id: row.id, authorityPublic: row.authority_public };
+  if (!row) return undefined;
+  const authority = new SigningKey(parsePrivateKey(keyRing.open(row.authority_key, authorityPurpose)));
+  return { id: row.id, authorityPublic: row.authority_public, authority };
 }

@@ -11,6 +11,7 @@ import { sshAccess } from '../environments/environments.ts';
 import { makeApp } from '../http/app.ts';
 import { ControlPlane } from '../testing/control-plane.ts';
 import { KeyRing } from './key-ring.ts';
+import { gatewayHostKeys } from '../control/host-keys.ts';
 import { rotateSecrets } from './rotation.ts';
 import { sealedColumns } from './sealed-columns.ts';
 
@@ -57,6 +58,7 @@ for (const on of databases) {
     before(async () => {
       plane = await ControlPlane.open(on);
       const { keyRing, database } = plane.services;
+      await gatewayHostKeys(database, keyRing);
       ids = [];
       for (const name of ['one', 'two']) ids.push((await plane.create({ name })).env_id);
       const [id = ''] = ids;
@@ -93,7 +95,7 @@ for (const on of databases) {
       const { key_id, resealed, dropped } = answer.json<RotatedSecrets>();
       assert.deepEqual(dropped, [old]);
       assert.deepEqual(keyIds(), [key_id]);
-      assert.equal(resealed, 7);
+      assert.equal(resealed, 9);
       const columns = await sealedWith();
       assert.deepEqual(
         [...columns.keys()].toSorted(),

@@ -14,7 +14,9 @@ import { copyEmbedded } from '../../../../test/harness/embedded.ts';
 import type { Principal } from '../accounts/principal.ts';
 import { insertAccount, principalOfAccount } from '../accounts/table.ts';
 import type { Asker } from '../audit/audit.ts';
+import { AuthLog } from '../audit/auth-log.ts';
 import { Directory } from '../control/directory.ts';
+import { UpstreamAddresses } from '../control/upstream.ts';
 import { firstStart } from '../customers/first-start.ts';
 import type { Installation } from '../customers/first-start.ts';
 import { openDataFolder } from '../data-folder.ts';
@@ -26,7 +28,9 @@ import { listEvents } from '../events/events.ts';
 import { Notices, announce } from '../events/notices.ts';
 import type { Services } from '../http/app.ts';
 import { setDefaultImage } from '../images/table.ts';
+import { LoginFailures } from '../lockouts/login-failures.ts';
 import { claimLoginName } from '../login-names/table.ts';
+import { GatewayMetrics } from '../metrics/gateway-metrics.ts';
 import { Reconciler } from '../reconciler/reconciler.ts';
 import { KeyRing } from '../secrets/key-ring.ts';
 import { accountHash } from '../secrets/password.ts';
@@ -104,6 +108,9 @@ export class ControlPlane {
     );
     const directory = await Directory.open({ database, notices, logger });
     undo.push(() => directory.close());
+    const gatewayMetrics = new GatewayMetrics();
+    const loginFailures = new LoginFailures({ database, gatewayMetrics, logger });
+    undo.push(() => loginFailures.close());
     const runtime = beside?.runtime ?? new MemoryRuntime();
     if (!beside) undo.push(() => runtime.close());
     const read = readSettings({
@@ -111,6 +118,8 @@ export class ControlPlane {
       BERTH_SSH_HOST: 'ssh.example.com',
       BERTH_PUBLIC_URL: 'https://berth.example.com',
     });
+    const authLog = new AuthLog({ ...read.settings, ...settings }, logger);
+    undo.push(() => authLog.close());
     const services: Services = {
       database,
       runtime,
@@ -119,14 +128,20 @@ export class ControlPlane {
       keyRing,
       folder: dataFolder,
       certificate: null,
+      controlCertificate: null,
       lifecycle: {
         pauseReconciler: () => Promise.resolve(() => Promise.resolve()),
         restart: () => undefined,
       },
       poolUse: () => opened.poolUse(),
       queriesRun: () => opened.queriesRun(),
+      gatewayMetrics,
+      authLog,
       notices,
       directory,
+      loginFailures,
+      upstreamAddresses: new UpstreamAddresses({ runtime, directory }),
+      authority: installation.authority,
       platform: {
         version: '0.1.0',
         installationId: installation.id,
@@ -140,6 +155,7 @@ export class ControlPlane {
       addresses: {
         publicUrl: 'https://berth.example.com',
         sshHost: 'ssh.example.com',
+        sharedPort: settings.sharedPort ?? read.settings.sharedPort,
         passwordAges: { ...read.settings, ...settings },
       },
       logger,
