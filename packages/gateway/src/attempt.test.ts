@@ -89,7 +89,7 @@ describe('attempts', { skip: missingSshd }, () => {
     }
   });
 
-  test('a wrong signature is recorded, refused like the rest, and the server is not asked', async () => {
+  test('a wrong signature is counted by the server, recorded, and never right', async () => {
     const key = stage.personKey.key;
     const elsewhere = await generateSigningKey('ssh-ed25519');
     const signer = {
@@ -100,7 +100,8 @@ describe('attempts', { skip: missingSshd }, () => {
     const { isIn, ms } = await tried(stage.ownPort, 'developer', { method: 'publickey', key: signer });
     assert.equal(isIn, false);
     assert.ok(ms >= 250);
-    assert.equal(stage.server.attempts.length, 0);
+    // The double looks at the key alone, and would let it in.
+    assert.partialDeepStrictEqual(stage.server.attempts, [{ key: { signature_ok: false } }]);
     const { fingerprint } = stage.personKey;
     assert.partialDeepStrictEqual(stage.attempts(), [
       {
@@ -123,7 +124,7 @@ describe('attempts', { skip: missingSshd }, () => {
       stage.tell({ type: 'lockout', target: demo, source: '127.0.0.1', until: until.toISOString() });
       const locked = await ssh();
       assert.equal(locked.status, 255);
-      assert.ok(locked.stderr.includes(`Too many failed attempts from 127.0.0.1: try again after ${shown}.`));
+      assert.ok(locked.stderr.includes(`Locked until ${shown} after too many failed logins from 127.0.0.1.`));
       assert.equal(asked(), 0);
       assert.equal(stage.attempts().at(-1)?.reason, 'locked');
       stage.tell({ type: 'lockout', target: demo, source: '127.0.0.1', until: null });

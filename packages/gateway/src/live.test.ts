@@ -41,6 +41,7 @@ describe('live connections', { skip: missingSshd }, () => {
         { environment: 'other-2b2b' },
         { fingerprint: stage.strangerKey.fingerprint },
         { method: 'password' },
+        { customer: 2 },
         { environment: demo, method: 'password' },
         { connection: 'ffffffffffffffffffffffffffffffff' },
       ];
@@ -48,6 +49,7 @@ describe('live connections', { skip: missingSshd }, () => {
         () => ({ connection: stage.connections().at(-1)?.id ?? '' }),
         () => ({ environment: demo }),
         () => ({ fingerprint }),
+        () => ({ customer: 1, method: 'publickey' }),
         () => ({ environment: demo, method: 'publickey', fingerprint }),
       ];
       for (const which of those) {

@@ -27,7 +27,13 @@ test('each channel needs its switch, is opened from its own side only, and no ot
   const switches = Object.keys(everythingForwarded) as (keyof Forwarding)[];
   for (const off of [null, ...switches]) {
     const forwarding = { ...everythingForwarded, ...(off !== null && { [off]: false }) };
-    const of = { environment: 'demo-7f3k', source: '127.0.0.1', sourcePort: 1, explain: () => {} };
+    const of = {
+      environment: 'demo-7f3k',
+      terminal: true,
+      source: '127.0.0.1',
+      sourcePort: 1,
+      explain: () => {},
+    };
     const policy = relayPolicy({ ...of, forwarding });
     const isRefused = (from: Side, type: string) =>
       policy.refuseChannel?.({ from, type, details: Buffer.alloc(0) }) !== undefined;
@@ -92,6 +98,17 @@ describe('the forwarding policy', { skip: missingSshd }, () => {
       assert.equal((await ssh(way, 'sftp', [], 'echo in')).stdout, 'in\n');
     });
   }
+
+  test('no terminal, where a certificate does not permit one', async () => {
+    stage.server.grant = { terminal: false };
+    try {
+      const refused = await ssh('own-port', null, ['-v', '-tt'], 'tty');
+      assert.match(refused.stderr, /PTY allocation request failed/);
+      assert.match(refused.stderr, /permits no terminal/);
+    } finally {
+      stage.server.grant = {};
+    }
+  });
 
   test('agent forwarding', async () => {
     const path = join(stage.folder, 'agent');

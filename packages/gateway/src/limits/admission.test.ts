@@ -1,6 +1,7 @@
 /** Who is looked at at all, by the numbers. */
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
+import { countedSource } from '@berth/contract';
 import type { GatewaySettings } from '@berth/contract';
 import { GatewayState } from '../state.ts';
 import { settings as usualSettings } from '../testing/control-double.ts';
@@ -58,7 +59,7 @@ describe('admission', () => {
     const { state, door } = admission({});
     const until = new Date(Date.now() + 60_000).toISOString();
     state.apply({ type: 'ban', number: 2, source: '192.0.2.1', until });
-    state.apply({ type: 'ban', number: 3, source: '2001:db8::/64', until });
+    state.apply({ type: 'ban', number: 3, source: countedSource('2001:db8::'), until });
     state.apply({ type: 'ban', number: 4, source: '192.0.2.3', until: new Date(0).toISOString() });
     assert.equal(door.admit('192.0.2.1'), 'banned');
     assert.equal(door.admit('2001:db8::7'), 'banned');

@@ -2,9 +2,9 @@
 import assert from 'node:assert/strict';
 import { once } from 'node:events';
 import { connect, createServer } from 'node:net';
-import type { AddressInfo } from 'node:net';
 import { describe, test } from 'node:test';
 import { freePort, missingSshd } from '../../../ssh/src/testing/sshd.ts';
+import { freePorts } from '../testing/gateway.ts';
 import { Stage, demo } from '../testing/stage.ts';
 import { until } from '../testing/until.ts';
 
@@ -73,7 +73,7 @@ describe('ports', { skip: missingSshd }, () => {
       line.type === 'environment' && line.id === demo ? line.route : [],
     );
     assert.ok(route);
-    const ports = await manyFreePorts(2000);
+    const ports = await freePorts(2000);
     const before = performance.now();
     for (const [index, port] of ports.entries()) {
       const id = `many-${index}`;
@@ -85,11 +85,3 @@ describe('ports', { skip: missingSshd }, () => {
     assert.ok(ms < 1000, `${ms} ms`);
   });
 });
-
-async function manyFreePorts(count: number): Promise<number[]> {
-  const servers = Array.from({ length: count }, () => createServer().listen(0, '127.0.0.1'));
-  await Promise.all(servers.map((server) => once(server, 'listening')));
-  const ports = servers.map((server) => (server.address() as AddressInfo).port);
-  await Promise.all(servers.map((server) => once(server.close(), 'close')));
-  return ports;
-}
