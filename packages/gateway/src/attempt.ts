@@ -68,7 +68,9 @@ export type Entrance =
   | { kind: 'waiting'; credential: Credential; grant: Grant; attempt: string; sentence: string }
   | { kind: 'jump'; credential: Credential; account: string; customer: number };
 
-type Asked = Extract<Attempt, { method: AttemptRequest['method'] }>;
+type Asked =
+  | Extract<Attempt, { method: AttemptRequest['method'] }>
+  | (Extract<RefusedAttempt, { refused: 'wrong_signature' }> & { readonly method: 'publickey' });
 
 export class Login {
   readonly #parts: LoginParts;
@@ -114,7 +116,7 @@ export class Login {
         return { outcome: 'refuse' };
       case 'publickey':
         if (!attempt.signed) return this.#offer(route, attempt);
-        return this.#try(route, attempt, { key: shownKey(attempt, attempt.verified) });
+        return this.#try(route, attempt, { key: shownKey(attempt) });
       case 'password':
         return this.#try(route, attempt, { password: attempt.password });
       case 'keyboard-interactive': {
@@ -134,15 +136,9 @@ export class Login {
     const barred = await this.#barred(route, attempt);
     if (barred !== undefined) return barred;
     switch (attempt.refused) {
-      case 'wrong_signature': {
-        const found = {
-          method: 'publickey',
-          reason: 'wrong_signature',
-          fingerprint: fingerprint(attempt.key.blob),
-        } as const;
-        this.#record(newId(), route, attempt.user, found);
-        break;
-      }
+      case 'wrong_signature':
+        // The server counts it like a wrong password, and lets nobody in by it.
+        return this.#count(route, attempt);
       case 'unusable_key':
         this.#hasOffered = true;
         if (!this.#hasExplainedKey) {
@@ -184,6 +180,16 @@ export class Login {
     const { state } = this.#parts;
     const isUsable = mayTry(state, route, this.#of.source) && isKnownKey(state, route, offered);
     return { outcome: isUsable ? 'usable' : 'refuse' };
+  }
+
+  async #count(
+    route: Route,
+    attempt: Extract<RefusedAttempt, { refused: 'wrong_signature' }>,
+  ): Promise<Refuse | End> {
+    const key = { ...shownKey(attempt), signature_ok: false };
+    const decision = await this.#try(route, { ...attempt, method: 'publickey' }, { key });
+    if (decision.outcome === 'refuse' || decision.outcome === 'end') return decision;
+    throw new TypeError('a wrong signature was accepted');
   }
 
   async #try(route: Route, attempt: Asked, shown: { password?: string; key?: ShownKey }): Promise<Decision> {
@@ -362,11 +368,14 @@ function jumperOf(door: Door): string | null {
   return door.kind === 'jump' ? door.jumper : null;
 }
 
-function shownKey({ algorithm, key, certificate }: OfferedKey, { securityKey }: VerifiedSignature): ShownKey {
+function shownKey(offered: OfferedKey & { verified?: VerifiedSignature }): ShownKey {
+  const { algorithm, key, certificate, verified } = offered;
+  const securityKey = verified?.securityKey;
   return {
     blob: key.blob.toString('base64'),
     certificate: certificate?.blob.toString('base64') ?? null,
     algorithm,
+    signature_ok: true,
     security_key: securityKey
       ? { user_present: securityKey.userPresent, user_verified: securityKey.userVerified }
       : null,
@@ -376,7 +385,7 @@ function shownKey({ algorithm, key, certificate }: OfferedKey, { securityKey }: 
 /** What the signature of a security key lacks, as a sentence for its owner. */
 function missingOf(grant: Grant, attempt: Asked): string | undefined {
   const securityKey =
-    attempt.method === 'publickey' && attempt.signed ? attempt.verified.securityKey : undefined;
+    'verified' in attempt && attempt.verified !== undefined ? attempt.verified.securityKey : undefined;
   if (securityKey === undefined) return undefined;
   if (grant.touchRequired && !securityKey.userPresent)
     return 'This security key must be touched to log in here.';

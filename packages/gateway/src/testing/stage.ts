@@ -137,6 +137,7 @@ export class ServerDouble implements ServerLink {
       fingerprint: key === null ? null : fingerprint(Buffer.from(key.blob, 'base64')),
       forwarding: this.forwarding,
       forceCommand: null,
+      terminal: true,
       touchRequired: true,
       verificationRequired: false,
       ...this.grant,
