@@ -22,12 +22,17 @@ test('systemd takes the units as they are', { skip: noSystemd }, () => {
         { encoding: 'utf8' },
       );
       // The program is installed on the machine that Berth runs on, not on this one.
-      const lines = `${stdout}${stderr}`.split('\n').filter((line) => line.includes(folder) || /berth-/.test(line));
+      const lines = `${stdout}${stderr}`
+        .split('\n')
+        .filter((line) => line.includes(folder) || /berth-/.test(line));
       return { status, lines: lines.filter((line) => !/\/opt\/berth\/\S+ is not executable/.test(line)) };
     };
     assert.deepEqual(verify().lines, []);
     const [unit = ''] = units;
-    writeFileSync(join(folder, unit), readFileSync(pathOf(unit), 'utf8').replace('KillMode=mixed', 'KillMod=mixed'));
+    writeFileSync(
+      join(folder, unit),
+      readFileSync(pathOf(unit), 'utf8').replace('KillMode=mixed', 'KillMod=mixed'),
+    );
     assert.match(verify().lines.join('\n'), /KillMod/, 'a mistake would be seen');
   } finally {
     rmSync(folder, { recursive: true, force: true });
@@ -44,6 +49,10 @@ test('the gateway has no right but to open ports, and both units give up none of
       assert.ok(settings(unit).includes(line), `${unit}: ${line}`);
   }
   const gateway = settings('berth-gateway.service');
-  for (const line of ['User=berth-gateway', 'CapabilityBoundingSet=CAP_NET_BIND_SERVICE', 'ExecReload=/bin/kill -HUP $MAINPID'])
+  for (const line of [
+    'User=berth-gateway',
+    'CapabilityBoundingSet=CAP_NET_BIND_SERVICE',
+    'ExecReload=/bin/kill -HUP $MAINPID',
+  ])
     assert.ok(gateway.includes(line), line);
 });

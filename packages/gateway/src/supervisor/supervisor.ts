@@ -89,7 +89,8 @@ export class Supervisor {
       if (this.ports.includes(port)) return true;
       const refusal = this.#sockets.refusals.get(port);
       if (refusal !== undefined) return refusal;
-      if (Date.now() > deadline) return `The gateway has not opened port ${port} within ${openedMs / 1000} s.`;
+      if (Date.now() > deadline)
+        return `The gateway has not opened port ${port} within ${openedMs / 1000} s.`;
     }
   }
 
