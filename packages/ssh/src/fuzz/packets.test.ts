@@ -12,6 +12,7 @@ import { runInNewContext } from 'node:vm';
 import { ServerAuthentication } from '../authentication/server.ts';
 import { Connection } from '../connection/connection.ts';
 import { Relay } from '../relay/relay.ts';
+import { WaitingRoom } from '../relay/waiting-room.ts';
 import { WindowBudget } from '../window-budget.ts';
 import { decide } from '../testing/gateway.ts';
 import { PairedTransport, transportPair } from '../testing/transport-pair.ts';
@@ -35,12 +36,13 @@ async function turns(count: number): Promise<void> {
   for (let turn = 0; turn < count; turn += 1) await new Promise(setImmediate);
 }
 
-/** The far end of a transport: notes how many answers came, and refuses what it is asked for. */
+/** The far end of a transport: notes how many answers came, refuses what it is asked for, and may open channels. */
 class FarEnd {
   readonly transport: PairedTransport;
   answers = 0;
+  #channels = 0;
 
-  constructor(transport: PairedTransport) {
+  constructor(transport: PairedTransport, { opensChannels = false } = {}) {
     this.transport = transport;
     transport.handle({
       packet: (payload) => {
@@ -48,12 +50,20 @@ class FarEnd {
         if (number === message.globalRequest) {
           const wantsReply = payload[5 + payload.readUInt32BE(1)];
           if (wantsReply !== 0) transport.send(refusal);
+        } else if (number === message.channelOpen && opensChannels) {
+          transport.send(this.#confirmation(payload));
         } else if (number !== message.channelWindowAdjust) {
           this.answers += 1;
         }
       },
       closed: () => {},
     });
+  }
+
+  #confirmation(open: Buffer): Buffer {
+    const peersNumber = open.readUInt32BE(5 + open.readUInt32BE(1));
+    const writer = new Writer().byte(message.channelOpenConfirmation).uint32(peersNumber);
+    return writer.uint32(this.#channels++).uint32(65_536).uint32(16_384).toBuffer();
   }
 
   /** Whether it is over, or a question is answered. */
@@ -192,6 +202,32 @@ const targets: Record<string, Target> = {
       await turns(2);
       assert.equal(budget.takenBytes, 0, 'windows were not given back');
       assert.deepEqual(relay.channels, []);
+      return isFine;
+    },
+  },
+
+  'the waiting room, and the relay that takes its client over': {
+    takes: (entry) => entry.from === 'client' && !isOfLogin(entry),
+    play: async (entries) => {
+      const [outer, inner] = [transportPair(), transportPair()];
+      const budget = new WindowBudget(16 * 1024 * 1024);
+      const client = new FarEnd(outer.client);
+      const room = new WaitingRoom(outer.server);
+      const half = Math.ceil(entries.length / 2);
+      for (const { payload } of entries.slice(0, half)) client.transport.send(payload);
+      await turns(3);
+      room.say('Starting.\n');
+      const relay = new Relay(outer.server, inner.client, { begun: room, budget, maximumChannels: 20 });
+      const upstream = new FarEnd(inner.server, { opensChannels: true });
+      for (const { payload } of entries.slice(half)) client.transport.send(payload);
+      await turns(5);
+      const isFine = await client.isOverOrAnswers();
+      outer.client.break();
+      upstream.transport.break();
+      await relay.ended;
+      await turns(2);
+      assert.equal(budget.takenBytes, 0, 'windows were not given back');
+      assert.deepEqual([relay.channels, relay.channelsOpen], [[], 0]);
       return isFine;
     },
   },

@@ -212,10 +212,13 @@ describe('a waiting room', () => {
 
   test('holds up a client that says very much, and loses nothing of it', async (context) => {
     const all = await stage(context);
-    const { client, upstream, room } = all;
+    const { client, front, upstream, room } = all;
     const names = Array.from({ length: 400 }, (_, index) => `env-${index}-${'x'.repeat(1000)}`);
     await enter(all, [...names, 'shell']);
     assert.equal(await room.asked, 'no terminal');
+    while (client.transport.pendingBytes > 0) await new Promise((resolve) => setImmediate(resolve));
+    for (let turn = 0; turn < 50; turn += 1) await new Promise((resolve) => setImmediate(resolve));
+    assert.ok(front.receivedBytes < 256 * 1024, `${front.receivedBytes} bytes were read`);
     begin(all);
     await confirm(upstream);
     for (const name of [...names, 'shell']) assert.deepEqual(await upstream.next(), request(0, name, true));
