@@ -153,7 +153,8 @@ test('ports are opened and closed with the state', async () => {
   await leave(await greeted(second));
   gateway.server.unset('demo-0');
   await until('the first is closed', () => !gateway.supervisor.ports.includes(first));
-  assert.ok(Date.now() - startedMs < 1000, `${Date.now() - startedMs} ms`);
+  // Some 100 ms; a machine that is busy is slower.
+  assert.ok(Date.now() - startedMs < 5000, `${Date.now() - startedMs} ms`);
   await assert.rejects(greeted(first), { code: 'ECONNREFUSED' });
   assert.equal(await echo(stays, 'stays'), 'stays');
 });
@@ -227,7 +228,7 @@ test('a gateway that ends with nobody connected ends at once', async () => {
   await using gateway = await TestGateway.start([port]);
   const startedMs = Date.now();
   await gateway.supervisor.drain('Berth is ending.');
-  assert.ok(Date.now() - startedMs < 1000, `${Date.now() - startedMs} ms`);
+  assert.ok(Date.now() - startedMs < 5000, `${Date.now() - startedMs} ms`);
 });
 
 test('whoever is still connected after drainSeconds is cut off', async () => {
