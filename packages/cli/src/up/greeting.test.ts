@@ -67,7 +67,10 @@ test('without a demo only the address, the folder and what comes next are said',
 });
 
 test('what SSH packets are sealed with is said, and why it is the slower one', () => {
-  assert.match(greeting(ready, 'ssh ENVIRONMENT@localhost -p 2222', login, undefined), /SSH ciphers  native, built on OpenSSL 3\.5\.4\n/);
+  assert.match(
+    greeting(ready, 'ssh ENVIRONMENT@localhost -p 2222', login, undefined),
+    /SSH ciphers  native, built on OpenSSL 3\.5\.4\n/,
+  );
   const reason = 'there was no C compiler (cc) to build the addon with';
   const slower = shortGreeting({ ...ready, sshCiphers: { name: 'node:crypto', reason } }, null);
   assert.match(slower, /SSH ciphers  node:crypto, which is slower, since\n +there was no C compiler/);

@@ -95,7 +95,9 @@ class Owing implements AsyncDisposable {
 
   /** Of this connection, the newest. */
   last(id: string): ConnectionRecord | undefined {
-    return this.server.records.findLast((each) => each.type === 'connection' && each.id === id) as ConnectionRecord;
+    return this.server.records.findLast(
+      (each) => each.type === 'connection' && each.id === id,
+    ) as ConnectionRecord;
   }
 
   /** As if its process had been killed with this in it. */
@@ -160,7 +162,10 @@ test('while the server is away everything waits, and the numbers of connections 
   assert.ok(Math.max(...bytes) < 3_000_000, `${bytes} bytes, where all 100,000 would be 40 MB`);
   await owing.server.start();
   await until('the last is there', () => ids.every((id) => owing.last(id)?.ended_at === at), 20_000);
-  assert.deepEqual(owing.server.attemptRecords(), attempts.map(({ id }) => id));
+  assert.deepEqual(
+    owing.server.attemptRecords(),
+    attempts.map(({ id }) => id),
+  );
   assert.ok(ids.every((id) => owing.last(id)?.bytes_in === 501));
 });
 
@@ -180,7 +185,10 @@ test('a journal at its bound drops numbers of connections that have newer ones, 
   await owing.server.start();
   await owing.open();
   await until('what was left has arrived', () => owing.last(alive)?.end_reason === 'gateway ended');
-  assert.deepEqual(owing.server.attemptRecords(), attempts.map(({ id }) => id));
+  assert.deepEqual(
+    owing.server.attemptRecords(),
+    attempts.map(({ id }) => id),
+  );
   assert.equal(owing.last(alive)?.bytes_in, 299);
   assert.equal(owing.last(over)?.ended_at, at);
 });
@@ -209,7 +217,10 @@ test('a journal is written anew while a batch is on its way, without losing a re
     sent.push(...batch.lines.map((line) => JSON.parse(line) as AttemptRecord).map(({ id }) => id));
     journal.acknowledge(batch.end);
   }
-  assert.deepEqual(sent.filter((id) => id !== 'aaaaaaaaaaaaaaaaaaaa'), written);
+  assert.deepEqual(
+    sent.filter((id) => id !== 'aaaaaaaaaaaaaaaaaaaa'),
+    written,
+  );
   assert.ok(journal.sizeBytes < 600_000, `${journal.sizeBytes} bytes`);
   journal.remove();
 });
@@ -251,7 +262,10 @@ test('what a dead worker left is brought along, its connections are ended, and i
   assert.deepEqual(owing.server.attemptRecords(), [left.id]);
   const last = owing.server.records.findLast((each) => each.type === 'gateway' && each.id === gateway.id);
   assert.equal(last?.type === 'gateway' && last.ended, true);
-  await until('its journal is removed', () => !readdirSync(owing.folder).some((name) => name.startsWith(dead)));
+  await until(
+    'its journal is removed',
+    () => !readdirSync(owing.folder).some((name) => name.startsWith(dead)),
+  );
 });
 
 test('the journal of a worker that lives is left alone', async () => {
@@ -316,7 +330,10 @@ test('a full disk loses no attempt and stops nobody', async (context) => {
     assert.match(owing.log.join('\n'), /records stay in memory, since they cannot be written: ENOSPC/);
     await owing.server.start();
     await until('all are there', () => owing.server.attemptRecords().length === 1000);
-    assert.deepEqual(owing.server.attemptRecords(), attempts.map(({ id: each }) => each));
+    assert.deepEqual(
+      owing.server.attemptRecords(),
+      attempts.map(({ id: each }) => each),
+    );
     rmSync(ballast);
     spool.record(connection(id, 1000, at));
     await until('the end is there', () => owing.last(id)?.ended_at === at);
@@ -362,8 +379,12 @@ test('of a worker and a server that are killed in turn, 100 times under load, no
   }
   const known = () => {
     const { records } = gateway.server;
-    const attempts = new Set(records.flatMap((each) => (each.type === 'attempt' ? (each.connection ?? []) : [])));
-    const ends = new Set(records.flatMap((each) => (each.type === 'connection' && each.ended_at ? each.id : [])));
+    const attempts = new Set(
+      records.flatMap((each) => (each.type === 'attempt' ? (each.connection ?? []) : [])),
+    );
+    const ends = new Set(
+      records.flatMap((each) => (each.type === 'connection' && each.ended_at ? each.id : [])),
+    );
     return served.filter((id) => !attempts.has(id) || !ends.has(id));
   };
   await until('nothing is missing', () => known().length === 0, 20_000).catch(() => {});
