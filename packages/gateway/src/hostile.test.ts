@@ -119,7 +119,12 @@ async function stall(transport: Transport): Promise<void> {
   }
   await opened.promise;
   for (const number of numbers) {
-    const body = new Writer().byte(98).uint32(number).string('exec').boolean(false).string('exec cat /dev/zero');
+    const body = new Writer()
+      .byte(98)
+      .uint32(number)
+      .string('exec')
+      .boolean(false)
+      .string('exec cat /dev/zero');
     transport.send(body.toBuffer());
   }
   transport.pause();

@@ -57,7 +57,7 @@ const longestRunMs = 20_000;
 type Unnumbered<T> = T extends { number: number } ? Omit<T, 'number'> : never;
 
 /** Ports of this process. */
-export class LocalSockets implements Sockets {
+class LocalSockets implements Sockets {
   readonly #servers = new Map<number, Server>();
 
   async listen(port: number, address: string, onConnection: (socket: Socket) => void): Promise<void> {
