@@ -12,6 +12,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as pause } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
+import { Supervisor } from '@berth/gateway/supervisor';
 import { ensureEnvironmentImage } from '@berth/image';
 import type { CreatedEnvironment, Environment, EnvironmentEvent, SshAccess } from '@berth/contract';
 import { pathOf, routes } from '@berth/contract';
@@ -20,6 +21,7 @@ import { copyEmbedded } from './embedded.ts';
 
 export const docker = new Docker();
 const serverMain = fileURLToPath(new URL('../../packages/server/src/main.ts', import.meta.url));
+const commandMain = fileURLToPath(new URL('../../packages/cli/src/main.ts', import.meta.url));
 
 export interface Answer<T = unknown> {
   status: number;
@@ -67,13 +69,17 @@ export class TestBerth {
   #process: ChildProcess | null = null;
   #installationId: string | null = null;
   #httpAddress = '';
+  /** Of the gateway beside the server; 0: there is none, unless `berth up` starts one. */
+  readonly sharedPort: number;
+  gateway: Supervisor | null = null;
 
   private constructor(
     dataDir: string,
     environment: Record<string, string>,
     ports: { first: number; last: number },
-    place: { docker?: Docker; launcher?: string[] },
+    place: { docker?: Docker; launcher?: string[]; sharedPort: number },
   ) {
+    this.sharedPort = place.sharedPort;
     this.docker = place.docker ?? docker;
     this.#launcher = place.launcher ?? [];
     this.dataDir = dataDir;
@@ -92,9 +98,12 @@ export class TestBerth {
       docker?: Docker;
       /** A program in front of the server's, which must become it, such as `nsenter`. */
       launcher?: string[];
+      /** Whether a gateway runs beside the server, which then serves all ways in. */
+      gateway?: boolean;
     } = {},
   ): Promise<TestBerth> {
-    const ports = await freePortRange(options.portCount ?? 20);
+    const ports = await freePortRange((options.portCount ?? 20) + 1);
+    const sharedPort = options.gateway === true ? ports.last-- : 0;
     const dataDir = mkdtempSync(join(tmpdir(), 'berth-test-'));
     if (!options.databaseUrl) await copyEmbedded(join(dataDir, 'database'));
     const image = options.image === undefined ? await environmentImage() : options.image;
@@ -107,12 +116,13 @@ export class TestBerth {
         BERTH_PORT_ADDRESS: '127.0.0.1',
         BERTH_PORT_RANGE: `${ports.first}-${ports.last}`,
         BERTH_STOP_GRACE_SECONDS: '3',
+        ...(sharedPort === 0 ? {} : { BERTH_SHARED_PORT: String(sharedPort), BERTH_EXPOSURE: 'gateway' }),
         ...(image === null ? {} : { BERTH_ENVIRONMENT_IMAGE: image }),
         ...(options.databaseUrl ? { BERTH_DATABASE_URL: options.databaseUrl } : {}),
         ...options.settings,
       },
       ports,
-      options,
+      { ...options, sharedPort },
     );
   }
 
@@ -134,24 +144,31 @@ export class TestBerth {
    * Starts the server process.
    *
    * @param options.nodeOptions in front of the program, such as `--import FILE`
+   * @param options.command `berth up` in its place, which starts the gateway itself
    * @returns whether it came up; false when it ended first
    */
-  async up(options: { nodeOptions?: string[]; environment?: Record<string, string> } = {}): Promise<boolean> {
+  async up(
+    options: { nodeOptions?: string[]; environment?: Record<string, string>; command?: true } = {},
+  ): Promise<boolean> {
     const [program = '', ...commandLine] = [
       ...this.#launcher,
       process.execPath,
       ...(options.nodeOptions ?? []),
-      serverMain,
+      ...(options.command === undefined ? [serverMain] : [commandMain, 'up', '--json']),
     ];
     const child = spawn(program, commandLine, {
       env: { ...withoutBerth(process.env), ...this.environment, ...options.environment },
-      stdio: ['ignore', 'ignore', 'pipe', 'ipc'],
+      stdio: ['ignore', 'pipe', 'pipe', 'ipc'],
     });
     this.#process = child;
     child.stderr?.setEncoding('utf8').on('data', (text: string) => (this.log += text));
+    const address = options.command
+      ? documentOf(child).then((document) => (document as { http_address: string }).http_address)
+      : once(child, 'message').then(([message]) => (message as { httpAddress: string }).httpAddress);
+    child.stdout?.resume();
     const ready = await Promise.race([
-      once(child, 'message').then(([message]) => {
-        this.#httpAddress = (message as { httpAddress: string }).httpAddress;
+      address.then((given) => {
+        this.#httpAddress = given;
         return true;
       }),
       once(child, 'exit').then(() => false),
@@ -159,6 +176,18 @@ export class TestBerth {
     if (ready && this.#installationId === null) {
       const { body } = await this.call<{ installation_id: string }>('GET', routes.platform);
       this.#installationId = body.installation_id;
+    }
+    if (ready && this.sharedPort !== 0 && options.command === undefined && this.gateway === null) {
+      this.gateway = new Supervisor({
+        workers: 1,
+        folder: join(this.dataDir, 'gateway'),
+        user: 'nobody',
+        server: { kind: 'unix', path: 'control.sock' },
+        certificates: null,
+        log: (line) => (this.log += `${line}\n`),
+      });
+      const opened = await this.gateway.opened(this.sharedPort);
+      if (opened !== true) throw new Error(`${opened}\n${this.log.slice(-2000)}`);
     }
     return ready;
   }
@@ -278,6 +307,7 @@ export class TestBerth {
 
   /** Ends the server and removes everything that it made. */
   async remove(): Promise<void> {
+    await this.gateway?.kill();
     await this.kill('SIGKILL');
     try {
       if (this.#installationId !== null) await removeInstallation(this.#installationId, this.docker);
@@ -288,6 +318,22 @@ export class TestBerth {
 }
 
 /** Everything in Docker that carries its id, and its table in the host's firewall. */
+/** The JSON document that the command writes once it runs. */
+async function documentOf(child: ChildProcess): Promise<unknown> {
+  const { stdout } = child;
+  if (stdout === null) throw new TypeError('its standard output is not read');
+  let text = '';
+  for (;;) {
+    const [chunk] = (await once(stdout, 'data')) as [Buffer];
+    text += chunk.toString('utf8');
+    try {
+      return JSON.parse(text);
+    } catch {
+      // There is more to come.
+    }
+  }
+}
+
 export async function removeInstallation(installationId: string, engine: Docker = docker): Promise<void> {
   const filters = { label: [`berth.installation=${installationId}`] };
   const networks = await engine.listNetworks({ filters });

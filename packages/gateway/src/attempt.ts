@@ -68,9 +68,35 @@ export type Entrance =
   | { kind: 'waiting'; credential: Credential; grant: Grant; attempt: string; sentence: string }
   | { kind: 'jump'; credential: Credential; account: string; customer: number };
 
-type Asked =
-  | Extract<Attempt, { method: AttemptRequest['method'] }>
-  | (Extract<RefusedAttempt, { refused: 'wrong_signature' }> & { readonly method: 'publickey' });
+type Asked = Extract<Attempt, { method: AttemptRequest['method'] }>;
+type Granted = Exclude<AttemptAnswer, { outcome: 'refuse' | 'end' }>;
+
+/** What somebody tries to get in with. */
+interface Shown {
+  method: AttemptRequest['method'];
+  password?: string;
+  key?: ShownKey;
+}
+
+/** The same of what comes before, or instead of, a credential. */
+interface Named {
+  method: AttemptRecord['method'];
+  key?: ShownKey;
+}
+
+interface Tried {
+  id: string;
+  route: Route;
+  user: string;
+  shown: Shown;
+  /** By performance.now(). */
+  arrived: number;
+}
+
+interface Found {
+  reason: Refusal | null;
+  accepted?: { account: string | null; customer: number };
+}
 
 export class Login {
   readonly #parts: LoginParts;
@@ -102,7 +128,10 @@ export class Login {
     // nobody has proven to have them.
     const { state } = this.#parts;
     const route = routeOf(state, this.#of.door, this.#user);
-    this.#record(newId(), route, this.#user, { method: 'publickey', reason: 'wrong_key' });
+    this.#record(
+      { id: newId(), route, user: this.#user, shown: { method: 'publickey' } },
+      { reason: 'wrong_key' },
+    );
   }
 
   /** Throws what the connection should end by. */
@@ -116,14 +145,16 @@ export class Login {
         return { outcome: 'refuse' };
       case 'publickey':
         if (!attempt.signed) return this.#offer(route, attempt);
-        return this.#try(route, attempt, { key: shownKey(attempt) });
+        return this.#try(route, attempt, { method: 'publickey', key: shownKey(attempt, attempt.verified) });
       case 'password':
-        return this.#try(route, attempt, { password: attempt.password });
+        return this.#try(route, attempt, { method: 'password', password: attempt.password });
       case 'keyboard-interactive': {
         const [password = ''] = await attempt.prompt({ prompts: [{ text: 'Password: ', echo: false }] });
         // What it leads to may have changed while the person was typing.
         const now = routeOf(this.#parts.state, this.#of.door, attempt.user);
-        return (await this.#barred(now, attempt)) ?? this.#try(now, attempt, { password });
+        return (
+          (await this.#barred(now, attempt)) ?? this.#try(now, attempt, { method: attempt.method, password })
+        );
       }
     }
   }
@@ -136,9 +167,15 @@ export class Login {
     const barred = await this.#barred(route, attempt);
     if (barred !== undefined) return barred;
     switch (attempt.refused) {
-      case 'wrong_signature':
-        // The server counts it like a wrong password, and lets nobody in by it.
-        return this.#count(route, attempt);
+      case 'wrong_signature': {
+        // The server counts it like a wrong password; whatever it says, nobody gets in by it.
+        const shown = { method: 'publickey', key: shownKey(attempt, undefined) } as const;
+        const asked = await this.#ask(
+          { id: newId(), route, user: attempt.user, shown, arrived },
+          attempt.signal,
+        );
+        return 'decision' in asked ? asked.decision : { outcome: 'refuse' };
+      }
       case 'unusable_key':
         this.#hasOffered = true;
         if (!this.#hasExplainedKey) {
@@ -148,7 +185,8 @@ export class Login {
         break;
       case 'method':
         if (attempt.method === 'password' || attempt.method === 'keyboard-interactive') {
-          this.#record(newId(), route, attempt.user, { method: attempt.method, reason: 'password_off' });
+          const { user, method } = attempt;
+          this.#record({ id: newId(), route, user, shown: { method } }, { reason: 'password_off' });
         }
         break;
       case 'used_key':
@@ -166,13 +204,15 @@ export class Login {
     const bannedUntil = state.bannedUntil(source);
     const until = bannedUntil ?? state.lockedUntil(route.target, source);
     if (until === undefined) return undefined;
-    const method = ['none', 'password', 'publickey', 'keyboard-interactive'] as const;
-    this.#record(newId(), route, attempt.user, {
-      method: method.find((name) => name === ('method' in attempt ? attempt.method : 'publickey')) ?? null,
-      reason: bannedUntil === undefined ? 'locked' : 'banned',
-    });
+    const reason = bannedUntil === undefined ? 'locked' : 'banned';
+    this.#record(
+      { id: newId(), route, user: attempt.user, shown: { method: methodOf(attempt) } },
+      { reason },
+    );
     await holdUntil(arrived + refusalMs);
-    return end(`Too many failed attempts from ${source}: try again after ${shownTime(until)}.`);
+    const what = reason === 'locked' ? 'Locked' : 'Banned';
+    const why = `after too many failed logins from ${source}`;
+    return end(`${what} until ${shownTime(until)} ${why}. Try again then, or ask whoever runs this Berth.`);
   }
 
   #offer(route: Route, offered: OfferedKey): Decision {
@@ -182,130 +222,123 @@ export class Login {
     return { outcome: isUsable ? 'usable' : 'refuse' };
   }
 
-  async #count(
-    route: Route,
-    attempt: Extract<RefusedAttempt, { refused: 'wrong_signature' }>,
-  ): Promise<Refuse | End> {
-    const key = { ...shownKey(attempt), signature_ok: false };
-    const decision = await this.#try(route, { ...attempt, method: 'publickey' }, { key });
-    if (decision.outcome === 'refuse' || decision.outcome === 'end') return decision;
-    throw new TypeError('a wrong signature was accepted');
+  async #try(route: Route, attempt: Asked, shown: Shown): Promise<Decision> {
+    const tried = { id: newId(), route, user: attempt.user, shown, arrived: performance.now() };
+    const asked = await this.#ask(tried, attempt.signal);
+    if ('decision' in asked) return asked.decision;
+    const { granted } = asked;
+    const missing = 'grant' in granted ? missingOf(granted.grant, shown.key) : undefined;
+    return missing === undefined
+      ? this.#enter(tried, attempt, granted)
+      : this.#refuse(tried, 'wrong_key', missing);
   }
 
-  async #try(route: Route, attempt: Asked, shown: { password?: string; key?: ShownKey }): Promise<Decision> {
-    const arrived = performance.now();
-    const id = newId();
-    const tried = {
-      method: attempt.method,
-      fingerprint: attempt.method === 'publickey' ? fingerprint(attempt.key.blob) : null,
-    };
-    const refuse = async (reason: Refusal, sentence: string | null): Promise<Decision> => {
-      this.#record(id, route, attempt.user, { ...tried, reason });
-      await holdUntil(arrived + refusalMs);
-      return { outcome: 'refuse', ...(sentence !== null && { sentence: `${sentence}\r\n` }) };
-    };
-    if (!mayTry(this.#parts.state, route, this.#of.source)) {
+  /** Asks the server. Who is not let in is recorded here, and told when the time has come. */
+  async #ask(tried: Tried, signal: AbortSignal): Promise<{ decision: Refuse | End } | { granted: Granted }> {
+    const { state, server } = this.#parts;
+    const { route, shown, arrived } = tried;
+    if (!mayTry(state, route, this.#of.source)) {
       // As it would be with the server, which is not asked.
-      if (this.#parts.server.isUp) return refuse('not_allowed', null);
+      if (server.isUp) return { decision: await this.#refuse(tried, 'not_allowed') };
       await holdUntil(arrived + serverWaitMs);
-      return this.#away(id, route, attempt.user, { ...tried, reason: 'not_allowed' });
+      return { decision: this.#away(tried, 'not_allowed') };
     }
     let answer: AttemptAnswer;
     try {
-      answer = await this.#parts.server.attempt(this.#request(id, route, attempt, shown), attempt.signal);
+      answer = await server.attempt(this.#request(tried), signal);
     } catch (error) {
-      if (error instanceof ServerAway) {
-        return this.#away(id, route, attempt.user, { ...tried, reason: 'unavailable' });
-      }
+      if (error instanceof ServerAway) return { decision: this.#away(tried, 'unavailable') };
       // The client did not wait for the answer. That it tried is to be seen nevertheless.
-      this.#record(id, route, attempt.user, { ...tried, reason: null });
+      this.#record(tried, { reason: null });
       throw error;
     }
+    if (answer.outcome === 'refuse')
+      return { decision: await this.#refuse(tried, answer.reason, answer.sentence) };
     if (answer.outcome === 'end') {
-      this.#record(id, route, attempt.user, { ...tried, reason: answer.reason });
+      this.#record(tried, { reason: answer.reason });
       await holdUntil(arrived + refusalMs);
-      return end(answer.sentence);
+      return { decision: end(answer.sentence) };
     }
-    if (answer.outcome === 'refuse') return refuse(answer.reason, answer.sentence);
-    if (!route.isUser) return refuse('unknown_name', null);
-    const missing = 'grant' in answer ? missingOf(answer.grant, attempt) : undefined;
-    if (missing !== undefined) return refuse('wrong_key', missing);
-    return this.#enter(id, route, attempt, { way: route.way, ...tried }, answer);
+    if (!route.isUser) return { decision: await this.#refuse(tried, 'unknown_name') };
+    if (shown.key?.signature_ok === false) return { decision: await this.#refuse(tried, 'wrong_signature') };
+    return { granted: answer };
   }
 
-  #request(
-    id: string,
-    { way, target }: Route,
-    { user, method }: Asked,
-    { password = null, key = null }: { password?: string | null; key?: ShownKey | null },
-  ): AttemptRequest {
+  async #refuse(tried: Tried, reason: Refusal, sentence: string | null = null): Promise<Refuse> {
+    this.#record(tried, { reason });
+    await holdUntil(tried.arrived + refusalMs);
+    return { outcome: 'refuse', ...(sentence !== null && { sentence: `${sentence}\r\n` }) };
+  }
+
+  #away(tried: Tried, reason: Refusal): End {
+    this.#record(tried, { reason });
+    return end(awaySentence);
+  }
+
+  #request({ id, route, user, shown }: Tried): AttemptRequest {
     const { id: connection, door, source, sourcePort, transport, upstreamKey } = this.#of;
     return {
       id,
       connection,
       gateway: this.#parts.gateway,
-      way,
-      target,
+      way: route.way,
+      target: route.target,
       jumper: jumperOf(door),
       user,
       source,
       source_port: sourcePort,
       client: transport.remoteIdentification,
-      method,
-      password,
-      key,
+      method: shown.method,
+      password: shown.password ?? null,
+      key: shown.key ?? null,
       upstream_key: upstreamKey.publicKey,
     };
   }
 
   /** The credential was right: what is left is the way to what it opens. */
-  async #enter(
-    id: string,
-    route: Route,
-    attempt: Asked,
-    credential: Credential,
-    answer: Exclude<AttemptAnswer, { outcome: 'refuse' | 'end' }>,
-  ): Promise<Decision> {
+  async #enter(tried: Tried, attempt: Asked, answer: Granted): Promise<Decision> {
     this.#of.onRight();
-    const { user, signal } = attempt;
-    const { method, fingerprint } = credential;
+    const { route, shown, id } = tried;
+    const credential = { way: route.way, method: shown.method, fingerprint: fingerprintOf(shown) };
     if (answer.outcome === 'jump') {
       const { account, customer } = answer;
-      if (route.account?.name !== account)
+      if (route.account?.name !== account) {
         throw new TypeError(`a login of ${route.target} became a jump of ${account}`);
+      }
       this.#entrance = { kind: 'jump', credential, account, customer };
-      this.#record(id, route, user, { method, fingerprint, reason: null, accepted: { account, customer } });
+      this.#record(tried, { reason: null, accepted: { account, customer } });
       return { outcome: 'accept' };
     }
     const { grant } = answer;
     if (route.environment?.id !== grant.environment) {
       throw new TypeError(`a login at ${route.target} was granted ${grant.environment}`);
     }
-    const accepted = { account: grant.account, customer: grant.customer };
-    try {
-      if (answer.outcome === 'wake' && answer.when === 'terminal') {
-        const { sentence } = answer;
-        this.#entrance = { kind: 'waiting', credential, grant, attempt: id, sentence };
-      } else {
+    if (answer.outcome === 'wake' && answer.when === 'terminal') {
+      this.#entrance = { kind: 'waiting', credential, grant, attempt: id, sentence: answer.sentence };
+    } else {
+      try {
         const upstream = await this.#reach(id, attempt, grant, answer);
         this.#entrance = { kind: 'environment', credential, grant, upstream };
-        // The client has left in the turn in which the environment answered.
-        if (signal.aborted) this.end();
+      } catch (error) {
+        // Who does not wait for a start was let in nevertheless.
+        if (!attempt.signal.aborted) return this.#failed(tried, grant, error);
       }
-    } catch (error) {
-      if (signal.aborted || !(error instanceof Error)) {
-        this.#record(id, route, user, { method, fingerprint, reason: null, accepted });
-        throw error;
-      }
-      const isAway = error instanceof ServerAway;
-      this.#record(id, route, user, { method, fingerprint, reason: isAway ? 'unavailable' : 'failed' });
-      if (isAway) return end(awaySentence);
-      const sentence = `${grant.environment} does not answer at the moment; try again.`;
-      return end(error instanceof WakeFailed ? error.message : sentence);
     }
-    this.#record(id, route, user, { method, fingerprint, reason: null, accepted });
+    this.#record(tried, { reason: null, accepted: { account: grant.account, customer: grant.customer } });
+    // In the turn in which the environment answered, perhaps.
+    if (attempt.signal.aborted) this.end();
     const { touchRequired, verificationRequired: userVerificationRequired } = grant;
     return { outcome: 'accept', policy: { touchRequired, userVerificationRequired } };
+  }
+
+  #failed(tried: Tried, { environment }: Grant, error: unknown): End {
+    if (error instanceof ServerAway) return this.#away(tried, 'unavailable');
+    this.#record(tried, { reason: 'failed' });
+    return end(
+      error instanceof WakeFailed
+        ? error.message
+        : `${environment} does not answer at the moment; try again.`,
+    );
   }
 
   async #reach(
@@ -324,15 +357,14 @@ export class Login {
     return dialUpstream(upstream, upstreamKey, transport, signal);
   }
 
-  #away(id: string, route: Route, user: string, found: Found): End {
-    this.#record(id, route, user, found);
-    return end(awaySentence);
-  }
-
-  #record(id: string, { way, target, environment, account }: Route, user: string, found: Found): void {
+  #record(
+    { id, route, user, shown }: Pick<Tried, 'id' | 'route' | 'user'> & { shown: Named },
+    found: Found,
+  ): void {
     this.#hasTried = true;
     const { id: connection, door, source, sourcePort, transport } = this.#of;
-    const { accepted, reason, method, fingerprint = null } = found;
+    const { way, target, environment, account } = route;
+    const { accepted, reason } = found;
     const record: AttemptRecord = {
       type: 'attempt',
       id,
@@ -345,10 +377,10 @@ export class Login {
       source,
       source_port: sourcePort,
       client: transport.remoteIdentification,
-      method,
+      method: shown.method,
       accepted: accepted !== undefined,
       reason,
-      fingerprint,
+      fingerprint: fingerprintOf(shown),
       account: accepted?.account ?? null,
       customer: accepted?.customer ?? environment?.customer ?? account?.customer ?? null,
       count: 1,
@@ -357,39 +389,44 @@ export class Login {
   }
 }
 
-interface Found {
-  method: AttemptRecord['method'];
-  fingerprint?: string | null;
-  reason: Refusal | null;
-  accepted?: { account: string | null; customer: number };
-}
-
 function jumperOf(door: Door): string | null {
   return door.kind === 'jump' ? door.jumper : null;
 }
 
-function shownKey(offered: OfferedKey & { verified?: VerifiedSignature }): ShownKey {
-  const { algorithm, key, certificate, verified } = offered;
+function methodOf(attempt: Attempt | RefusedAttempt): AttemptRecord['method'] {
+  const name = 'method' in attempt ? attempt.method : 'publickey';
+  return (
+    (['none', 'password', 'publickey', 'keyboard-interactive'] as const).find((each) => each === name) ?? null
+  );
+}
+
+/** @param verified undefined: the signature is not good */
+function shownKey(
+  { algorithm, key, certificate }: OfferedKey,
+  verified: VerifiedSignature | undefined,
+): ShownKey {
   const securityKey = verified?.securityKey;
   return {
     blob: key.blob.toString('base64'),
     certificate: certificate?.blob.toString('base64') ?? null,
     algorithm,
-    signature_ok: true,
+    signature_ok: verified !== undefined,
     security_key: securityKey
       ? { user_present: securityKey.userPresent, user_verified: securityKey.userVerified }
       : null,
   };
 }
 
+function fingerprintOf({ key }: Named): string | null {
+  return key === undefined ? null : fingerprint(Buffer.from(key.blob, 'base64'));
+}
+
 /** What the signature of a security key lacks, as a sentence for its owner. */
-function missingOf(grant: Grant, attempt: Asked): string | undefined {
-  const securityKey =
-    'verified' in attempt && attempt.verified !== undefined ? attempt.verified.securityKey : undefined;
-  if (securityKey === undefined) return undefined;
-  if (grant.touchRequired && !securityKey.userPresent)
-    return 'This security key must be touched to log in here.';
-  if (grant.verificationRequired && !securityKey.userVerified) {
+function missingOf(grant: Grant, key: ShownKey | undefined): string | undefined {
+  const said = key?.security_key ?? null;
+  if (said === null) return undefined;
+  if (grant.touchRequired && !said.user_present) return 'This security key must be touched to log in here.';
+  if (grant.verificationRequired && !said.user_verified) {
     return 'This security key must be unlocked by its PIN or a finger to log in here.';
   }
   return undefined;

@@ -302,11 +302,12 @@ export class Connections {
     upstream: Transport,
     begun?: WaitingRoom,
   ): Promise<void> {
-    const { environment, forwarding } = grant;
+    const { environment, forwarding, terminal } = grant;
     const relay = new Relay(transport, upstream, {
       policy: relayPolicy({
         environment,
         forwarding,
+        terminal,
         source: origin.source,
         sourcePort: origin.port,
         explain: (sentence) => transport.send(debugMessage(sentence)),
@@ -315,17 +316,18 @@ export class Connections {
       budget: this.#budget,
       ...(begun && { begun }),
     });
-    this.#loggedIn({ id, origin, transport }, credential, { grant, relay });
+    this.#loggedIn({ id, origin, transport }, credential, grant.customer, { grant, relay });
     await relay.ended;
   }
 
   #loggedIn(
     { id, origin, transport }: Pick<Arrived, 'id' | 'origin' | 'transport'>,
     credential: Credential,
+    customer: number,
     way: Parameters<LiveConnections['loggedIn']>[0]['way'],
   ): void {
     const { source, port: sourcePort } = origin;
-    this.#parts.live.loggedIn({ id, credential, source, sourcePort, transport, way });
+    this.#parts.live.loggedIn({ id, credential, customer, source, sourcePort, transport, way });
   }
 
   /** Starts the environment once the client, which is in, asks for a terminal. */
@@ -353,7 +355,7 @@ export class Connections {
   #jump(arrived: Arrived, { credential, account, customer }: Extract<Entrance, { kind: 'jump' }>): void {
     const { transport, origin } = arrived;
     const { state, socketPairs } = this.#parts;
-    this.#loggedIn(arrived, credential, null);
+    this.#loggedIn(arrived, credential, customer, null);
     serveJump(
       { state, socketPairs, arrive: (makeSocket, door) => this.#arriveFromJump(makeSocket, door, origin) },
       { transport, account, customer, fingerprint: credential.fingerprint },

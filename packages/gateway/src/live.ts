@@ -22,6 +22,7 @@ export interface LiveLogin {
   /** Of the connection. */
   id: string;
   credential: Credential;
+  customer: number;
   source: string;
   sourcePort: number;
   transport: Transport;
@@ -71,12 +72,15 @@ export class LiveConnections {
   /** A connection begins; it is open until its socket is closed. */
   opened(transport: Transport): void {
     this.#open.add(transport);
-    void transport.finished.then(() => {
-      this.#open.delete(transport);
-      if (this.#open.size > 0) return;
-      this.#emptied.resolve();
-      this.#emptied = Promise.withResolvers();
-    });
+    void this.#untilClosed(transport);
+  }
+
+  async #untilClosed(transport: Transport): Promise<void> {
+    await transport.finished;
+    this.#open.delete(transport);
+    if (this.#open.size > 0) return;
+    this.#emptied.resolve();
+    this.#emptied = Promise.withResolvers();
   }
 
   /** Somebody is in, until the connection is over. */
@@ -245,10 +249,11 @@ function end(recorded: Recorded, sentence: string): void {
   else way.relay.end(disconnectReason.byApplication, sentence);
 }
 
-function fits({ id, credential, way }: LiveLogin, which: Which): boolean {
+function fits({ id, credential, customer, way }: LiveLogin, which: Which): boolean {
   return (
     (which.connection === undefined || which.connection === id) &&
     (which.environment === undefined || which.environment === way?.grant.environment) &&
+    (which.customer === undefined || which.customer === customer) &&
     (which.fingerprint === undefined || which.fingerprint === credential.fingerprint) &&
     (which.method === undefined || which.method === credential.method)
   );

@@ -38,13 +38,22 @@ const names: Record<Switch, string> = {
 export interface PolicyOf {
   environment: string;
   forwarding: Forwarding;
+  /** Whether sessions may have a terminal. */
+  terminal: boolean;
   source: string;
   sourcePort: number;
   /** Tells the client why, where the protocol has no room for it in the refusal itself. */
   explain(sentence: string): void;
 }
 
-export function relayPolicy({ environment, forwarding, source, sourcePort, explain }: PolicyOf): RelayPolicy {
+export function relayPolicy({
+  environment,
+  forwarding,
+  terminal,
+  source,
+  sourcePort,
+  explain,
+}: PolicyOf): RelayPolicy {
   const address = new Writer().string(clientVariable).string(`${source} ${sourcePort}`).toBuffer();
   const whyNot = (needed: Switch | null | undefined): string | undefined =>
     needed === null || needed === undefined || forwarding[needed]
@@ -60,7 +69,10 @@ export function relayPolicy({ environment, forwarding, source, sourcePort, expla
     refuseRequest: ({ from, type, details }: ChannelRequest) => {
       if (from !== 'client') return false;
       if (type === 'env') return new Reader(details).string('variable').toString() === clientVariable;
-      const sentence = whyNot(switchOf(type, details));
+      const sentence =
+        type === 'pty-req' && !terminal
+          ? 'The certificate of this login permits no terminal.'
+          : whyNot(switchOf(type, details));
       if (sentence !== undefined) explain(sentence);
       return sentence !== undefined;
     },

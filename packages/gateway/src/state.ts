@@ -5,6 +5,7 @@
  * A stream that begins anew is laid over what is known: entries hold from the moment they come, and what was not told
  * again is forgotten at `complete`, so that there is no moment in which nothing is known.
  */
+import { countedSource } from '@berth/contract';
 import type {
   AccountRoute,
   CustomerRoute,
@@ -13,7 +14,6 @@ import type {
   StateLine,
   Which,
 } from '@berth/contract';
-import { networkOfSource } from './limits/source.ts';
 
 export type StateChange =
   /** A stream has told everything: anything may have changed. */
@@ -111,20 +111,11 @@ export class GatewayState {
 
   /** `target`: an environment's id, an account's or an unknown name. */
   lockedUntil(target: string, source: string): Date | undefined {
-    return this.#until(this.#lockouts, source, (each) => pairKey(target, each));
+    return whileItLasts(this.#lockouts.get(pairKey(target, countedSource(source))));
   }
 
   bannedUntil(source: string): Date | undefined {
-    return this.#until(this.#bans, source, (each) => each);
-  }
-
-  /** What holds for an IPv6 address may be said of its network. */
-  #until(entries: Entries<string, Until>, source: string, key: (source: string) => string): Date | undefined {
-    for (const each of new Set([source, networkOfSource(source)])) {
-      const until = entries.get(key(each))?.until;
-      if (until !== undefined && Date.parse(until) > Date.now()) return new Date(until);
-    }
-    return undefined;
+    return whileItLasts(this.#bans.get(countedSource(source)));
   }
 
   /** Called after each change, in the turn in which its line came. Returns what undoes it. */
@@ -237,6 +228,11 @@ export class GatewayState {
   #announce(change: StateChange): void {
     for (const listener of this.#listeners) listener(change);
   }
+}
+
+function whileItLasts(entry: Until | undefined): Date | undefined {
+  const until = entry === undefined ? undefined : new Date(entry.until);
+  return until !== undefined && until.getTime() > Date.now() ? until : undefined;
 }
 
 function pairKey(target: string, source: string): string {

@@ -58,7 +58,9 @@ const upstreamRequest: UpstreamRequest = {
 
 function clientOf(server: ServerAddress): ControlClient & { [Symbol.dispose](): void } {
   const requests = new Requests(server);
-  return Object.assign(new ControlClient(requests, { isUp: true }), { [Symbol.dispose]: () => requests.close() });
+  return Object.assign(new ControlClient(requests, { isUp: true }), {
+    [Symbol.dispose]: () => requests.close(),
+  });
 }
 
 test('many attempts share few connections', async () => {
@@ -217,20 +219,50 @@ test('the state comes again after the server was away, after silence, and after 
 });
 
 /** An authority and certificates that it has signed, as PEM. */
-function makeCertificates(name: string): { authority: string; sign(of: string): { certificate: string; key: string } } {
+function makeCertificates(name: string): {
+  authority: string;
+  sign(of: string): { certificate: string; key: string };
+} {
   const file = (suffix: string) => join(folder, `${name}-${suffix}`);
   const openssl = (...commandLine: string[]) => {
     const { status, stderr } = spawnSync('openssl', commandLine, { encoding: 'utf8', cwd: folder });
     assert.equal(status, 0, stderr);
   };
   const curve = ['-newkey', 'ec', '-pkeyopt', 'ec_paramgen_curve:prime256v1', '-nodes'];
-  openssl('req', '-x509', ...curve, '-keyout', file('ca.key'), '-out', file('ca.pem'), '-subj', `/CN=${name}`);
+  openssl(
+    'req',
+    '-x509',
+    ...curve,
+    '-keyout',
+    file('ca.key'),
+    '-out',
+    file('ca.pem'),
+    '-subj',
+    `/CN=${name}`,
+  );
   return {
     authority: readFileSync(file('ca.pem'), 'utf8'),
     sign(of) {
-      const ask = ['req', ...curve, '-keyout', file(`${of}.key`), '-out', file(`${of}.csr`), '-subj', `/CN=${of}`];
+      const ask = [
+        'req',
+        ...curve,
+        '-keyout',
+        file(`${of}.key`),
+        '-out',
+        file(`${of}.csr`),
+        '-subj',
+        `/CN=${of}`,
+      ];
       openssl(...ask, '-addext', 'subjectAltName=IP:127.0.0.1');
-      const by = ['-CA', file('ca.pem'), '-CAkey', file('ca.key'), '-CAcreateserial', '-copy_extensions', 'copy'];
+      const by = [
+        '-CA',
+        file('ca.pem'),
+        '-CAkey',
+        file('ca.key'),
+        '-CAcreateserial',
+        '-copy_extensions',
+        'copy',
+      ];
       openssl('x509', '-req', '-in', file(`${of}.csr`), ...by, '-out', file(`${of}.pem`));
       return {
         certificate: readFileSync(file(`${of}.pem`), 'utf8'),
@@ -266,7 +298,10 @@ test('between machines both sides show certificates, and strangers on either sid
   const soon = () => AbortSignal.timeout(1000);
   for (const bad of [address(others, ours.authority), address(ours, others.authority)]) {
     const requests = new Requests(bad);
-    await assert.rejects(requests.json('/control/attempts', request(), soon()), /certificate|alert|ECONNRESET|socket/i);
+    await assert.rejects(
+      requests.json('/control/attempts', request(), soon()),
+      /certificate|alert|ECONNRESET|socket/i,
+    );
     requests.close();
   }
   assert.equal(server.attempts.length, 1, 'no stranger was heard');
@@ -308,12 +343,23 @@ test('an attempt costs little processor time on this side', async (context) => {
 });
 
 test('where the server is, is read strictly', () => {
-  for (const text of ['unix:/run/berth/control.sock', 'https://server.example.com:8443', 'https://[2001:db8::1]:8443']) {
+  for (const text of [
+    'unix:/run/berth/control.sock',
+    'https://server.example.com:8443',
+    'https://[2001:db8::1]:8443',
+  ]) {
     const place = parseServerPlace(text);
     assert.ok(place);
     assert.equal(shownPlace(place), text);
   }
-  for (const text of ['unix:', 'http://server:1', 'https://server/path', 'https://a:b@server', 'server:8443', '']) {
+  for (const text of [
+    'unix:',
+    'http://server:1',
+    'https://server/path',
+    'https://a:b@server',
+    'server:8443',
+    '',
+  ]) {
     assert.equal(parseServerPlace(text), undefined, text);
   }
 });

@@ -3,9 +3,9 @@
  * logged in, of one source and in all. connection.ts asks before anything is sent. All that is counted is bounded by
  * the connections that there are, or forgotten after a second.
  */
+import { countedSource } from '@berth/contract';
 import type { GatewaySettings } from '@berth/contract';
 import type { GatewayState } from '../state.ts';
-import { networkOfSource } from './source.ts';
 
 export type Drop = 'banned' | 'flood';
 
@@ -43,7 +43,7 @@ export class Admission {
   admit(source: string): Admitted | Drop {
     if (this.#state.bannedUntil(source) !== undefined) return 'banned';
     const { connectionsPerSecond, unauthenticatedPerSource, startups } = this.#state.settings;
-    const network = networkOfSource(source);
+    const network = countedSource(source);
     if (this.#arrived(network) > connectionsPerSecond) return 'flood';
     const ofSource = this.#perSource.get(network) ?? 0;
     if (ofSource >= unauthenticatedPerSource) return 'flood';

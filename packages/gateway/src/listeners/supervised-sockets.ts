@@ -43,12 +43,9 @@ export class SupervisedSockets implements Sockets {
       this.#ports.set(port, { request, onConnection, server: null, settle: { resolve, reject } });
     });
     this.#send({ type: 'listen', request, port, address });
-    const settled = listening.then(
-      () => {},
-      () => {},
-    );
+    const settled = listening.catch(() => undefined);
     this.#waiting.add(settled);
-    void settled.then(() => this.#waiting.delete(settled));
+    void settled.finally(() => this.#waiting.delete(settled));
     return listening;
   }
 

@@ -236,12 +236,9 @@ export class Spool implements Recorder {
 /** Writes the ends that the worker could not: of its connections, with the last numbers known, and its own. */
 function finish(journal: Journal): void {
   const ended_at = journal.lastWrittenAt.toISOString();
-  const ends = [...journal.live.values()].map((record) => ({
-    ...record,
-    open_channels: 0,
-    ended_at,
-    end_reason: 'gateway ended',
-  }));
+  const over = { open_channels: 0, ended_at, end_reason: 'gateway ended' };
+  const ends: ConnectionRecord[] = [];
+  for (const record of journal.live.values()) ends.push({ ...record, ...over });
   const { gateway } = journal;
   const last = gateway === null ? [] : [{ ...gateway, connections: 0, draining: false, ended: true }];
   if (ends.length + last.length > 0) journal.append([...ends, ...last]);

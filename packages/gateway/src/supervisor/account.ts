@@ -31,7 +31,8 @@ export function findAccount(user: string): Account {
  */
 export function prepareFolder(folder: string, account: Account | null): void {
   mkdirSync(folder, { recursive: true, mode: 0o700 });
-  if (!lstatSync(folder).isDirectory()) throw new Error(`${folder} is no folder. Remove it; Berth makes it anew.`);
+  if (!lstatSync(folder).isDirectory())
+    throw new Error(`${folder} is no folder. Remove it; Berth makes it anew.`);
   if (account !== null) lchownSync(folder, account.uid, account.gid);
   chmodSync(folder, 0o700);
 }

@@ -89,7 +89,8 @@ export class Supervisor {
       if (this.ports.includes(port)) return true;
       const refusal = this.#sockets.refusals.get(port);
       if (refusal !== undefined) return refusal;
-      if (Date.now() > deadline) return `The gateway has not opened port ${port} within ${openedMs / 1000} s.`;
+      if (Date.now() > deadline)
+        return `The gateway has not opened port ${port} within ${openedMs / 1000} s.`;
     }
   }
 
@@ -165,10 +166,12 @@ export class Supervisor {
       const worker = this.#start();
       this.#current[slot] = worker;
       // The sockets of those that are gone are kept until a successor has said which it wants.
-      void worker.fed.then((fed) => {
-        if (fed) for (const number of left.splice(0)) this.#sockets.releaseAll(number);
-      });
+      void this.#releaseOnceFed(worker, left);
     }
+  }
+
+  async #releaseOnceFed(worker: WorkerChild, left: number[]): Promise<void> {
+    if (await worker.fed) for (const number of left.splice(0)) this.#sockets.releaseAll(number);
   }
 
   /** The worker of the slot that has ended while it was the current one. */

@@ -54,7 +54,7 @@ export class WorkerChild {
       this.#child.once('error', (error) => resolve(error.message));
       this.#child.once('exit', (code, signal) => resolve(signal ?? `exit code ${code}`));
     });
-    void this.ended.then(() => {
+    void this.ended.finally(() => {
       this.#sayReady(false);
       this.#sayFed(false);
     });

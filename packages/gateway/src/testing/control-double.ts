@@ -104,7 +104,9 @@ export class ControlDouble implements AsyncDisposable {
   }
 
   get port(): number {
-    return (this.#server?.address() as AddressInfo).port;
+    const address = this.#server?.address() as AddressInfo | undefined;
+    if (address === undefined) throw new TypeError('it does not listen');
+    return address.port;
   }
 
   /** As a kill would: connections break off. */

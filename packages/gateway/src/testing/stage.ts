@@ -51,11 +51,13 @@ export const demo = 'demo-7f3k';
 /** Of another customer. */
 export const other = 'other-2b2b';
 export const account = 'alice';
+/** What a client that hangs is given. */
+const longestRunMs = 20_000;
 
 type Unnumbered<T> = T extends { number: number } ? Omit<T, 'number'> : never;
 
 /** Ports of this process. */
-export class LocalSockets implements Sockets {
+class LocalSockets implements Sockets {
   readonly #servers = new Map<number, Server>();
 
   async listen(port: number, address: string, onConnection: (socket: Socket) => void): Promise<void> {
@@ -401,7 +403,11 @@ export class Stage implements AsyncDisposable {
       'environment',
       ...(command === undefined ? [] : [command]),
     ];
-    const child = spawn('ssh', parameters, { env: environment, stdio: ['pipe', 'pipe', 'pipe'] });
+    const child = spawn('ssh', parameters, {
+      env: environment,
+      stdio: ['pipe', 'pipe', 'pipe'],
+      timeout: longestRunMs,
+    });
     this.#children.add(child);
     child.once('exit', () => this.#children.delete(child));
     child.stdin.on('error', () => {});
