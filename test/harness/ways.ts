@@ -2,7 +2,7 @@
  * The ways in of an environment behind the gateway, for the stock clients: each a configuration file in which the host
  * `target` is the environment, with the host keys that Berth shows pinned.
  */
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { SshAccess } from '@berth/contract';
@@ -70,6 +70,14 @@ export class Door {
         ]),
       ].join('\n'),
     );
+  }
+
+  /** Options of a program of the family that comes from this address of the machine, also to the jump. */
+  from(source: string): string[] {
+    const config = join(this.#folder, `config-${source}`);
+    if (!existsSync(config))
+      writeFileSync(config, `BindAddress ${source}\n${readFileSync(this.config, 'utf8')}`);
+    return ['-F', config];
   }
 
   /** In front of a program of the family whose password, if it asks for one, is the environment's. */
