@@ -113,6 +113,11 @@ async function timeFloor(image: string): Promise<number> {
     sftp_url: null,
     host_keys: [],
     known_hosts: knownHostsLine('127.0.0.1', port, hostKey.publicLine),
+    shared_port: null,
+    shared_port_command: null,
+    shared_known_hosts: null,
+    jump_command: null,
+    jump_known_hosts: null,
   });
   const began = performance.now();
   const started = await execute('docker', [

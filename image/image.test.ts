@@ -1,42 +1,41 @@
 /**
  * The environment image as people meet it: real containers with the capabilities that Berth gives them, reached by
- * the stock OpenSSH client of this machine.
+ * the stock OpenSSH client of this machine. gateway.test.ts has what is different behind the gateway.
  */
 import assert from 'node:assert/strict';
 import { execFile, execFileSync, spawn } from 'node:child_process';
-import { mkdtempSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { after, before, describe, it } from 'node:test';
-import Docker from 'dockerode';
-import { ensureEnvironmentImage } from './build.ts';
 import { sshdCapabilities, sudoCapabilities } from './capabilities.ts';
-
-const docker = new Docker();
-const reachable = await docker.ping().then(
-  () => true,
-  () => false,
-);
-const folder = mkdtempSync(join(tmpdir(), 'berth-image-test-'));
-const containers: Docker.Container[] = [];
-const volumes: string[] = [];
-const environment = 'demo-7f3k';
-const password = 'correct-horse-1';
-let image = '';
-let bridgeAddress = '';
-
-interface Environment {
-  container: Docker.Container;
-  address: string;
-  /** The folder that is mounted at /etc/berth. */
-  secrets: string;
-}
-
-interface Result {
-  status: number | string;
-  stdout: string;
-  stderr: string;
-}
+import {
+  addressOf,
+  cleanUp,
+  create,
+  docker,
+  folder,
+  hashOf,
+  imageReference,
+  keyFile,
+  keyOptions,
+  log,
+  makeSecrets,
+  maskIn,
+  password,
+  prepare,
+  publicKeyOf,
+  put,
+  refused,
+  run,
+  skipWithoutDocker,
+  start,
+  until,
+  volumeAt,
+  withKey,
+  withPassword,
+  writeVariables,
+} from './testing/environment.ts';
+import type { Environment } from './testing/environment.ts';
 
 /** Bits of capabilities(7) by name; only those that the image uses. */
 const capabilityBits: Record<string, number> = {
@@ -53,183 +52,15 @@ const capabilityBits: Record<string, number> = {
   SETFCAP: 31,
 };
 
-function run(command: string, args: string[], input = ''): Promise<Result> {
-  return new Promise((resolve) => {
-    const child = execFile(command, args, { timeout: 20_000 }, (error, stdout, stderr) =>
-      resolve({ status: error ? (error.code ?? error.signal ?? 'failed') : 0, stdout, stderr }),
-    );
-    child.stdin?.end(input);
-  });
-}
-
-async function until<T>(
-  what: string,
-  look: () => Promise<T | undefined | false>,
-  withinMs = 10_000,
-): Promise<T> {
-  const deadline = Date.now() + withinMs;
-  for (;;) {
-    const seen = await look();
-    if (seen !== undefined && seen !== false) return seen;
-    assert.ok(Date.now() < deadline, `not within ${withinMs} ms: ${what}`);
-    await new Promise((resolve) => setTimeout(resolve, 20));
-  }
-}
-
-const keyFile = (name: string) => join(folder, name);
-
-const publicKeyOf = (name: string) => readFileSync(`${keyFile(name)}.pub`, 'utf8');
-
-function makeKey(name: string): void {
-  execFileSync('ssh-keygen', ['-q', '-t', 'ed25519', '-N', '', '-C', name, '-f', keyFile(name)]);
-}
-
-/** A key pair of its own with a certificate for one principal. */
-function makeCertifiedKey(name: string, authority: string, principal: string): void {
-  makeKey(name);
-  const args = ['-q', '-s', keyFile(authority), '-I', name, '-n', principal, '-V', '-1m:+10m'];
-  execFileSync('ssh-keygen', [...args, `${keyFile(name)}.pub`]);
-}
-
-const hashOf = (text: string) => execFileSync('openssl', ['passwd', '-6', text], { encoding: 'utf8' });
-
-/** Replaces a file by rename, as Berth does. */
-function put(secrets: string, name: string, text: string): void {
-  const temporary = join(secrets, `.${name}.new`);
-  writeFileSync(temporary, text, { mode: 0o600 });
-  renameSync(temporary, join(secrets, name));
-}
-
-function makeSecrets(): string {
-  const secrets = mkdtempSync(join(folder, 'secrets-'));
-  put(secrets, 'ssh_host_ed25519_key', readFileSync(keyFile('host'), 'utf8'));
-  put(secrets, 'authorized_keys', publicKeyOf('user'));
-  put(secrets, 'trusted_user_ca.pub', publicKeyOf('ca'));
-  put(secrets, 'principals', `${environment}\n`);
-  put(secrets, 'password_hash', hashOf(password));
-  return secrets;
-}
-
-async function create(options: {
-  secrets: string;
-  sudo?: boolean;
-  mounts?: Docker.MountSettings[];
-  environment?: string[];
-}): Promise<Docker.Container> {
-  const sudo = options.sudo ?? false;
-  const container = await docker.createContainer({
-    Image: image,
-    Hostname: environment,
-    Env: [
-      `BERTH_ENVIRONMENT=${environment}`,
-      `BERTH_SUDO=${sudo}`,
-      `BERTH_EXEMPT_SOURCES=${bridgeAddress}`,
-      ...(options.environment ?? []),
-    ],
-    // Everything but the interval comes from the image.
-    Healthcheck: { Interval: 1_000_000_000 },
-    HostConfig: {
-      CapDrop: ['ALL'],
-      CapAdd: [...(sudo ? sudoCapabilities : sshdCapabilities)],
-      SecurityOpt: sudo ? [] : ['no-new-privileges'],
-      Mounts: [
-        { Type: 'bind', Source: options.secrets, Target: '/etc/berth', ReadOnly: true },
-        ...(options.mounts ?? []),
-      ],
-    },
-  });
-  containers.push(container);
-  return container;
-}
-
-function writeVariables(secrets: string, variables: Record<string, string>): void {
-  const content = Object.entries(variables).map(([name, value]) => `${name}=${value}\0`);
-  writeFileSync(join(secrets, 'variables'), content.join(''));
-}
-
-async function log(container: Docker.Container): Promise<string> {
-  const raw = (await container.logs({ stdout: true, stderr: true })) as Buffer;
-  return raw.toString('latin1');
-}
-
-async function addressOf(container: Docker.Container): Promise<string> {
-  return (await container.inspect()).NetworkSettings.Networks['bridge']?.IPAddress ?? '';
-}
-
-async function start(options: Partial<Parameters<typeof create>[0]> = {}): Promise<Environment> {
-  const secrets = options.secrets ?? makeSecrets();
-  const container = await create({ ...options, secrets });
-  await container.start();
-  await until('sshd accepts', async () => {
-    const said = await log(container);
-    assert.ok((await container.inspect()).State.Running, said);
-    return said.includes('accepts SSH');
-  });
-  return { container, secrets, address: await addressOf(container) };
-}
-
-const clientOptions = [
-  ...[
-    '-F',
-    'none',
-    '-o',
-    'StrictHostKeyChecking=no',
-    '-o',
-    'UserKnownHostsFile=/dev/null',
-    '-o',
-    'LogLevel=ERROR',
-  ],
-  ...['-o', 'IdentitiesOnly=yes', '-o', 'IdentityAgent=none'],
-];
-const keyOptions = (key: string) => [...clientOptions, '-o', 'BatchMode=yes', '-i', keyFile(key)];
-
-const withKey = (to: Environment, key: string, command: string, user = 'developer') =>
-  run('ssh', [...keyOptions(key), `${user}@${to.address}`, command]);
-
-const withPassword = (to: Environment, secret: string, user = 'developer') =>
-  run('sshpass', [
-    ...[
-      '-p',
-      secret,
-      'ssh',
-      ...clientOptions,
-      '-o',
-      'PubkeyAuthentication=no',
-      '-o',
-      'NumberOfPasswordPrompts=1',
-    ],
-    ...[`${user}@${to.address}`, 'id -un'],
-  ]);
-
-const refused = (result: Result) => {
-  assert.notEqual(result.status, 0);
-  assert.match(result.stderr, /Permission denied/);
-};
-
-describe('the environment image', { skip: reachable ? false : 'Docker is not reachable' }, () => {
+describe('the environment image', { skip: skipWithoutDocker }, () => {
   let shared: Environment;
 
   before(async () => {
-    const cacheDir = join(tmpdir(), 'berth-image-cache');
-    image = (await ensureEnvironmentImage({ docker, cacheDir, onProgress: () => undefined })).reference;
-    const network = await docker.getNetwork('bridge').inspect();
-    // Some engines do not name the gateway of their default bridge.
-    const bridge = network.IPAM?.Config?.[0] as { Gateway?: string; Subnet?: string } | undefined;
-    bridgeAddress = bridge?.Gateway ?? bridge?.Subnet ?? '';
-    for (const name of ['host', 'user', 'spare', 'ca', 'stranger']) makeKey(name);
-    makeCertifiedKey('certified', 'ca', environment);
-    makeCertifiedKey('misdirected', 'ca', 'other-9xyz');
-    makeCertifiedKey('forged', 'stranger', environment);
+    await prepare();
     shared = await start();
   });
 
-  after(async () => {
-    await Promise.all(
-      containers.map((container) => container.remove({ force: true }).catch(() => undefined)),
-    );
-    await Promise.all(volumes.map((name) => docker.getVolume(name).remove()));
-    rmSync(folder, { recursive: true, force: true });
-  });
+  after(cleanUp);
 
   describe('lets in and refuses', () => {
     it('takes the right password and refuses a wrong one', async () => {
@@ -435,12 +266,10 @@ describe('the environment image', { skip: reachable ? false : 'Docker is not rea
     });
 
     it('fills an empty volume at home and gives the folders to the user', async () => {
-      const mounts = ['/home/developer', '/gemini/code', '/gemini/output'].map((Target, index) => {
-        const Source = `berth-image-test-${process.pid}-${index}`;
-        volumes.push(Source);
-        return { Type: 'volume' as const, Source, Target, VolumeOptions: { NoCopy: true } };
-      });
-      const fresh = await start({ mounts: mounts as unknown as Docker.MountSettings[] });
+      const mounts = ['/home/developer', '/gemini/code', '/gemini/output'].map((target, index) =>
+        volumeAt(target, `${index}`, { NoCopy: true }),
+      );
+      const fresh = await start({ mounts });
       const { stdout } = await withKey(
         fresh,
         'user',
@@ -560,9 +389,6 @@ describe('the environment image', { skip: reachable ? false : 'Docker is not rea
         assert.ok(bit !== undefined, `${name} is expected nowhere`);
         return mask | (1n << BigInt(bit));
       }, 0n);
-    const maskIn = (status: string, name: string) =>
-      BigInt(`0x${new RegExp(`${name}:\\s+(\\w+)`).exec(status)?.[1]}`);
-
     it('with sudo off: no capability in a session, none to be gained', async () => {
       const { stdout } = await withKey(shared, 'user', 'cat /proc/self/status');
       assert.equal(maskIn(stdout, 'CapEff'), 0n);
@@ -591,7 +417,7 @@ describe('the environment image', { skip: reachable ? false : 'Docker is not rea
       const hash = readFileSync(join(shared.secrets, 'password_hash'), 'utf8').trim();
       const seen = [
         JSON.stringify(await shared.container.inspect()),
-        JSON.stringify(await docker.getImage(image).inspect()),
+        JSON.stringify(await docker.getImage(imageReference()).inspect()),
         await log(shared.container),
         JSON.stringify(await shared.container.top()),
       ].join('\n');
@@ -613,7 +439,7 @@ describe('the environment image', { skip: reachable ? false : 'Docker is not rea
         '--rm',
         '--entrypoint',
         'find',
-        image,
+        imageReference(),
         '/etc/ssh',
         '/run/berth',
         '-type',
@@ -685,7 +511,7 @@ describe('the environment image', { skip: reachable ? false : 'Docker is not rea
 
     it('offers post-quantum key exchange first and no SHA-1', async () => {
       const { stdout, stderr } = await run('docker', [
-        ...['run', '--rm', '--entrypoint', 'ssh', image, '-vv', '-o', 'StrictHostKeyChecking=no'],
+        ...['run', '--rm', '--entrypoint', 'ssh', imageReference(), '-vv', '-o', 'StrictHostKeyChecking=no'],
         ...['-o', 'BatchMode=yes', `developer@${shared.address}`],
       ]);
       const seen = stdout + stderr;

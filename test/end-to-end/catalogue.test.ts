@@ -136,6 +136,12 @@ describe('the catalogues, with containers', { skip: skipWithoutDocker }, () => {
       old.check?.findings.find(({ what }) => what === 'sshd')?.detail ?? '',
       /Bad configuration option: OptionOfTomorrow/,
     );
+    const closed = await added('root-only', `FROM ${ours}\nRUN chmod 600 /etc/ssh/sshd_config\n`);
+    assert.deepEqual([amiss(closed, 'missing'), amiss(closed, 'warning')], [[], ['rootless']]);
+    assert.match(
+      closed.check?.findings.find(({ what }) => what === 'rootless')?.detail ?? '',
+      /sshd_config: Permission denied/,
+    );
   });
 
   it('takes an image without a shell, and one that is nowhere, for findings and not for errors', async () => {

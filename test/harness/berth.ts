@@ -287,7 +287,8 @@ export class TestBerth {
   }
 }
 
-async function removeInstallation(installationId: string, engine: Docker = docker): Promise<void> {
+/** Everything in Docker that carries its id, and its table in the host's firewall. */
+export async function removeInstallation(installationId: string, engine: Docker = docker): Promise<void> {
   const filters = { label: [`berth.installation=${installationId}`] };
   const networks = await engine.listNetworks({ filters });
   // Again and again: the engine may just be finishing what the killed server had asked it for.

@@ -12,6 +12,8 @@ const listen = `require('node:net').createServer((socket) => socket.on('error', 
 export class Beyond {
   /** An address that is nobody's in particular (RFC 2544's range for benchmarks). */
   readonly address: string;
+  /** The host's own, as seen from there. */
+  readonly hostAddress: string;
   port = 0;
   readonly #name = `berth-${randomBytes(4).toString('hex')}`;
   readonly #moreAddresses: string[];
@@ -19,6 +21,7 @@ export class Beyond {
 
   private constructor(network: string, moreAddresses: string[]) {
     this.address = `${network}.2`;
+    this.hostAddress = `${network}.1`;
     this.#moreAddresses = moreAddresses;
   }
 
@@ -49,8 +52,26 @@ export class Beyond {
     }
   }
 
+  /** The host, as seen from there. */
+  get host(): string {
+    return this.address.replace(/\d+$/, '1');
+  }
+
+  /** In front of a command line that shall run there. */
+  get prefix(): string[] {
+    return ['ip', 'netns', 'exec', this.#name];
+  }
+
   get addresses(): string[] {
     return [this.address, ...this.#moreAddresses];
+  }
+
+  /** Whether a connection from there, which comes through the host as from any other machine, is made. */
+  reaches(host: string, port: number): boolean {
+    const dial = `require('node:net').connect({ host: '${host}', port: ${port}, timeout: 1500 })
+      .on('connect', () => process.exit(0)).on('timeout', () => process.exit(1)).on('error', () => process.exit(1))`;
+    const { status } = spawnSync('ip', ['netns', 'exec', this.#name, process.execPath, '-e', dial]);
+    return status === 0;
   }
 
   /** The interfaces and their routes go with the namespace. */

@@ -34,13 +34,30 @@ const commands = [
   ['set', 'demo', '--cpu', '4'],
   ['ssh-command', 'demo'],
   ['known-hosts'],
+  ['authorities', 'list'],
+  ['authorities', 'add', 'company', '-'],
+  ['authorities', 'remove', 'company'],
+  ['revocations', 'show'],
+  ['revocations', 'set', '-'],
+  ['revocations', 'clear'],
+  ['lockouts', 'list', '--all'],
+  ['lockouts', 'clear', '--environment', 'demo'],
+  ['bans', 'list'],
+  ['bans', 'clear', '6'],
   ['ports', 'list'],
+  ['allowlist', 'list'],
+  ['allowlist', 'list', '--environment', 'demo'],
+  ['allowlist', 'add', '203.0.113.0/24', '--note', 'office'],
+  ['allowlist', 'remove', '4'],
+  ['allowlist', 'remove', '203.0.113.0/24'],
+  ['firewall', 'print', '--source', '203.0.113.0/24'],
   ['storage', 'list'],
   ['storage', 'remove', 'old-1234', '--yes'],
   ['customers', 'list'],
   ['customers', 'show', 'main'],
   ['customers', 'add', 'acme'],
   ['customers', 'rename', 'main', 'acme'],
+  ['customers', 'set', 'main', '--password-login', 'off'],
   ['customers', 'remove', 'main', '--yes'],
   ['accounts', 'list'],
   ['accounts', 'show', 'alice'],
@@ -184,6 +201,67 @@ test('create sends what was asked for in the units of the API', async () => {
     sudo: false,
   });
   assert.match(result.stdout, /ssh developer@ssh\.example\.com -p 30001[^]*Secret-Enough-1/);
+});
+
+test('how an environment may be reached and used is sent as the options say, the later one last', async () => {
+  await using server = await fullServer();
+  const sent = async (...args: string[]) => {
+    const { exitCode, stderr } = await berth(args, { server });
+    assert.equal(exitCode, 0, stderr);
+    return JSON.parse(server.asked.findLast(({ body }) => body !== '')?.body ?? '') as object;
+  };
+  const off = { local: false, remote: false, agent: false, x11: false, sftp: false };
+  assert.deepEqual(
+    await sent('create', 'new', ...'--exposure gateway --forwarding local,sftp --wake off'.split(' ')),
+    { name: 'new', exposure: 'gateway', forwarding: { ...off, local: true, sftp: true }, wake: false },
+  );
+  assert.deepEqual(await sent('set', 'demo', '--no-forwarding', 'x11,agent', '--password-login', 'off'), {
+    forwarding: { x11: false, agent: false },
+    password_login: false,
+  });
+  assert.deepEqual(await sent('set', 'demo', '--no-forwarding', 'x11', '--no-forwarding', 'sftp'), {
+    forwarding: { x11: false, sftp: false },
+  });
+  assert.deepEqual(await sent('set', 'demo', '--forwarding', 'none', '--password-login', 'on'), {
+    forwarding: off,
+    password_login: true,
+  });
+  assert.deepEqual(await sent('set', 'demo', '--forwarding', 'local,x11', '--no-forwarding', 'x11'), {
+    forwarding: { ...off, local: true },
+  });
+  assert.deepEqual(await sent('customers', 'set', 'main', '--name', 'acme', '--password-login', 'off'), {
+    name: 'acme',
+    password_login: false,
+  });
+});
+
+test('set says when what it changed takes effect', async () => {
+  await using server = await fullServer();
+  const said = async (...args: string[]) => (await berth(['set', 'demo', ...args], { server })).stdout;
+  assert.match(await said('--wake', 'off'), /^demo is changed\.\n/);
+  assert.match(await said('--exposure', 'gateway', '--wake', 'off'), /^demo is changed; .*next start\.\n/);
+});
+
+test('show says how an environment may be reached and used, and what holds from its next start', async () => {
+  await using server = await fullServer();
+  const fields = {
+    exposure: 'gateway',
+    running_exposure: 'direct',
+    forwarding: { local: true, remote: false, agent: false, x11: false, sftp: true },
+    password_login: false,
+    notes: ['From the next start its own port is served by the gateway; port and host key stay.'],
+  } as const;
+  server.hold(makeEnvironment('demo', 'running', { ...fields, notes: [...fields.notes] }));
+  const { stdout } = await berth(['show', 'demo'], { server });
+  for (const line of [
+    /exposure +direct; gateway from its next start\n/,
+    /forwarding +local, sftp\n/,
+    /passwords +off\n/,
+    /wake +on\n/,
+    /shared port +ssh demo-7f3k@ssh\.example\.com -p 2222\n/,
+    /note +From the next start/,
+  ])
+    assert.match(stdout, line);
 });
 
 test('a wrong value names the option, the value and what is allowed', async (t) => {

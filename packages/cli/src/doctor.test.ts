@@ -13,12 +13,13 @@ import {
   statSync,
 } from 'node:fs';
 import { createServer } from 'node:https';
+import { createServer as createTcpServer } from 'node:net';
 import type { AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import type { Check } from './doctor/check.ts';
-import { certificate } from './doctor/server.ts';
+import { certificate, greetsAsSsh } from './doctor/server.ts';
 import { fullServer } from './testing/full-server.ts';
 import { berth } from './testing/run.ts';
 import { ServerDouble, json, makeEnvironment, makeEvent, makeSshAccess } from './testing/server-double.ts';
@@ -83,6 +84,25 @@ test("a Berth elsewhere is looked at from here, without this machine's Docker", 
   for (const name of ['server', 'clock', 'database', 'runtime', 'publicUrl']) {
     assert.equal(checks.find((each) => each.name === name)?.result, 'ok', name);
   }
+});
+
+test('the shared port is looked at as people reach it', async () => {
+  let says = 'SSH-2.0-Berth\r\n';
+  const listener = createTcpServer((socket) => socket.on('error', () => undefined).end(says));
+  listener.listen(0, '127.0.0.1');
+  await once(listener, 'listening');
+  const { port } = listener.address() as AddressInfo;
+  const good = await greetsAsSsh('127.0.0.1', port);
+  assert.deepEqual([good.result, good.detail], ['ok', `ssh ENVIRONMENT-ID@127.0.0.1 -p ${port}`]);
+  says = 'HTTP/1.1 400 Bad Request\r\n';
+  assert.match((await greetsAsSsh('127.0.0.1', port)).detail, /does not speak SSH/);
+  says = '';
+  assert.equal((await greetsAsSsh('127.0.0.1', port)).result, 'failed');
+  listener.close();
+  await once(listener, 'close');
+  const gone = await greetsAsSsh('127.0.0.1', port);
+  assert.match(gone.detail, /nothing answers at 127\.0\.0\.1, port \d+ \(ECONNREFUSED\)/);
+  assert.match(gone.cure ?? '', /See that the gateway runs/);
 });
 
 const secrets = {

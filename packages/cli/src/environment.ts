@@ -36,9 +36,33 @@ export function statusCell(status: Status): Cell {
   return { text: status, look: looks[status] ?? 'yellow' };
 }
 
+/** What an environment says, or its SshAccess. */
+type Ways = Pick<Environment, 'env_id' | 'ssh_host' | 'ssh_port' | 'ssh_username' | 'shared_port'>;
+
+/** The first way in that there is: the own port, else the shared one, where the id is the user name. */
+export function firstWay(ways: Ways): { username: string; host: string; port: number } | undefined {
+  const { env_id, ssh_host: host, ssh_port, ssh_username, shared_port } = ways;
+  if (ssh_port !== null) return { username: ssh_username, host, port: ssh_port };
+  return shared_port === null ? undefined : { username: env_id, host, port: shared_port };
+}
+
+export const noWayIn = 'no way in: it has no own port, and there is no shared one';
+
 export function addressOf(environment: Environment): string {
-  const { ssh_username, ssh_host, ssh_port } = environment;
-  return ssh_port === null ? 'no own port' : sshCommand(ssh_username, ssh_host, ssh_port);
+  const way = firstWay(environment);
+  return way === undefined ? noWayIn : sshCommand(way.username, way.host, way.port);
+}
+
+/** @throws CommandFailure where neither port is there */
+export function mustHaveWay(ways: Ways, name: string): { username: string; host: string; port: number } {
+  const way = firstWay(ways);
+  if (way !== undefined) return way;
+  throw new CommandFailure(
+    exitCodes.failed,
+    'no_way_in',
+    `${name} has no own port and this Berth no shared one, so ssh has no address to go to`,
+    'Set sharedPort, or create an environment with --own-port yes.',
+  );
 }
 
 /** @throws CommandFailure with cause and cure when the environment did not come up */
@@ -64,12 +88,23 @@ export function createdText(environment: CreatedEnvironment): string {
 
 export function sshAccessText(access: SshAccess): string {
   return labelled([
-    ['ssh', access.ssh_command ?? 'no own port'],
-    ['user', access.ssh_username],
+    ['ssh', access.ssh_command ?? noWayIn],
+    ['user', firstWay(access)?.username ?? access.ssh_username],
     ['password', access.ssh_password],
     ...(access.sftp_url === null ? [] : [['sftp', access.sftp_url] as [string, string]]),
+    ...(access.shared_port_command === null
+      ? []
+      : [['shared port', access.shared_port_command] as [string, string]]),
+    ...(access.jump_command === null ? [] : [['jump', access.jump_command] as [string, string]]),
     ...access.host_keys.map((key): [string, string] => ['host key', `${key.type} ${key.fingerprint}`]),
     ...(access.vscode_config === null ? [] : [['VS Code', access.vscode_config] as [string, string]]),
-    ...(access.known_hosts === null ? [] : [['known_hosts', access.known_hosts] as [string, string]]),
+    ...(knownHostsOf(access) === '' ? [] : [['known_hosts', knownHostsOf(access)] as [string, string]]),
   ]);
+}
+
+/** Lines for known_hosts, for every way in. */
+export function knownHostsOf({ known_hosts, shared_known_hosts, jump_known_hosts }: SshAccess): string {
+  const texts = [known_hosts, jump_known_hosts, shared_known_hosts];
+  const lines = texts.flatMap((text) => (text ?? '').split('\n')).filter((line) => line !== '');
+  return [...new Set(lines)].join('\n');
 }

@@ -53,14 +53,28 @@ function placeOf({ name, url, token }: Profile, why: string): Place {
   return { name, why, url, token, profile: name };
 }
 
-/** A setting that the command needs before the server can be asked for it. */
-export function settingInForce(name: 'dataDir' | 'environmentImage' | 'logLevel'): string | undefined {
-  const variable = {
-    dataDir: 'BERTH_DATA_DIR',
-    environmentImage: 'BERTH_ENVIRONMENT_IMAGE',
-    logLevel: 'BERTH_LOG_LEVEL',
-  }[name];
-  const value = process.env[variable] ?? settingsFile()[name];
+/** The settings that the command needs before the server can be asked for them, or where there is none. */
+const variables = {
+  dataDir: 'BERTH_DATA_DIR',
+  environmentImage: 'BERTH_ENVIRONMENT_IMAGE',
+  logLevel: 'BERTH_LOG_LEVEL',
+  roles: 'BERTH_ROLES',
+  gatewayWorkers: 'BERTH_GATEWAY_WORKERS',
+  gatewayUser: 'BERTH_GATEWAY_USER',
+  'control.certificate': 'BERTH_CONTROL_CERTIFICATE',
+  'control.key': 'BERTH_CONTROL_KEY',
+  'control.authority': 'BERTH_CONTROL_AUTHORITY',
+} as const;
+
+export function settingInForce(name: keyof typeof variables): string | undefined {
+  const file = () => {
+    const content = settingsFile();
+    const [group = '', inner] = name.split('.');
+    const grouped = content[group];
+    if (inner === undefined || content[name] !== undefined) return content[name];
+    return typeof grouped === 'object' && grouped !== null ? { ...grouped }[inner as never] : undefined;
+  };
+  const value = process.env[variables[name]] ?? file();
   return value === undefined ? undefined : String(value);
 }
 

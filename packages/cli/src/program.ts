@@ -2,16 +2,22 @@
 import { readFileSync } from 'node:fs';
 import { Command } from 'commander';
 import { addAccountCommands } from './commands/accounts.ts';
+import { addAllowlistCommands } from './commands/allowlist.ts';
 import { addAuditCommands } from './commands/audit.ts';
+import { addAuthorityCommands } from './commands/authorities.ts';
 import { addBackupCommands } from './commands/backup.ts';
 import { addCompletionCommands } from './commands/completion.ts';
+import { addConnectionCommands } from './commands/connections.ts';
 import { addConfigSshCommand } from './commands/config-ssh.ts';
 import { addCustomerCommands } from './commands/customers.ts';
 import { addDatasetCommands } from './commands/datasets.ts';
 import { addDoctorCommands } from './commands/doctor.ts';
 import { addEnvironmentCommands } from './commands/environments.ts';
+import { addGatewayCommand } from './commands/gateway.ts';
+import { addFirewallCommands } from './commands/firewall.ts';
 import { addImageCommands } from './commands/images.ts';
 import { addKeyCommands } from './commands/keys.ts';
+import { addLockoutCommands } from './commands/lockouts.ts';
 import { addLoginCommands } from './commands/login.ts';
 import { addOpenCommand } from './commands/open.ts';
 import { addPlatformCommands } from './commands/platform.ts';
@@ -40,9 +46,11 @@ export function makeProgram(): Command {
 
   program.commandsGroup('On the machine where Berth runs:');
   addUpCommand(program);
+  addGatewayCommand(program);
   addPlatformCommands(program);
   addDoctorCommands(program);
   addBackupCommands(program);
+  addFirewallCommands(program);
   program.commandsGroup('Which Berth is asked:');
   addLoginCommands(program);
   program.commandsGroup('Environments:');
@@ -54,7 +62,11 @@ export function makeProgram(): Command {
   addConfigSshCommand(program);
   addOpenCommand(program);
   addKeyCommands(program);
+  addAuthorityCommands(program);
   addPortCommands(program);
+  addConnectionCommands(program);
+  addAllowlistCommands(program);
+  addLockoutCommands(program);
   program.commandsGroup('Administration:');
   addCustomerCommands(program);
   addAccountCommands(program);

@@ -9,7 +9,7 @@ import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { pathOf, routes } from '@berth/contract/paths';
 import type { Environment, SshAccess } from '@berth/contract';
-import { findEnvironment, refuseFailed } from './environment.ts';
+import { findEnvironment, mustHaveWay, refuseFailed } from './environment.ts';
 import { CommandFailure, exitCodes } from './failure.ts';
 import { writeWhole } from './files.ts';
 import { dataFolder, stateFolder } from './place.ts';
@@ -37,7 +37,11 @@ export function sshAccess({ client }: Session, id: string): Promise<SshAccess> {
   return client.get<SshAccess>(pathOf(routes.environmentSsh, { id }));
 }
 
-/** @throws CommandFailure when there is no such environment, it does not run, or it has no address of its own */
+/**
+ * By its own port, or by the shared one where it has none.
+ *
+ * @throws CommandFailure when there is no such environment, it does not run and no login starts it, or no way leads to it
+ */
 export async function connectionTo(
   session: Session,
   nameOrId: string,
@@ -46,12 +50,13 @@ export async function connectionTo(
   const environment = await findEnvironment(session.client, nameOrId);
   refuseClosed(environment);
   const access = await sshAccess(session, environment.env_id);
-  if (access.ssh_port === null || access.known_hosts === null) {
+  const way = mustHaveWay(access, environment.name);
+  if (access.known_hosts === null) {
     throw new CommandFailure(
-      exitCodes.failed,
-      'no_own_port',
-      `${environment.name} has no own port, so ssh has no address to go to`,
-      'Create an environment with --own-port yes.',
+      exitCodes.tryLater,
+      'no_host_key',
+      `The host key of the shared port is not known to Berth, so it cannot be told from a stranger's`,
+      'The gateway gets its keys when it starts: see that it runs (berth doctor), and try again.',
     );
   }
   const knownHosts = writeKnownHosts(environment.env_id, access.known_hosts);
@@ -65,9 +70,7 @@ export async function connectionTo(
   ];
   return {
     environment,
-    host: access.ssh_host,
-    port: access.ssh_port,
-    username: access.ssh_username,
+    ...way,
     settings: settings.flatMap((setting) => ['-o', setting]),
     variables: options.password ? askpassVariables(environment.env_id, options) : {},
   };
@@ -75,8 +78,10 @@ export async function connectionTo(
 
 function refuseClosed(environment: Environment): void {
   refuseFailed(environment);
-  if (environment.status === 'running') return;
-  const { name, env_id: id, status } = environment;
+  const { name, env_id: id, status, wake, exposure, ssh_port } = environment;
+  if (status === 'running') return;
+  // The gateway starts it, and keeps the client waiting.
+  if (status === 'stopped' && wake && (exposure === 'gateway' || ssh_port === null)) return;
   const stopped = status === 'stopped' || status === 'stopping';
   throw new CommandFailure(
     exitCodes.conflict,

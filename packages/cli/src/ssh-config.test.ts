@@ -16,7 +16,7 @@ import { join } from 'node:path';
 import { test } from 'node:test';
 import { fullServer } from './testing/full-server.ts';
 import { berth } from './testing/run.ts';
-import { json, makeEnvironment, makeSshAccess } from './testing/server-double.ts';
+import { json, makeEnvironment, makeSharedAccess, makeSshAccess } from './testing/server-double.ts';
 import { unifiedDiff } from './ssh-config.ts';
 
 const mine =
@@ -135,7 +135,7 @@ test('an environment that is gone leaves the file at the next run; those of anot
   writeFileSync(other, 'Host other-1234\n');
   here.server.hold(
     makeEnvironment('new', 'stopped'),
-    makeEnvironment('portless', 'running', { ssh_port: null }),
+    makeEnvironment('portless', 'running', { ssh_port: null, shared_port: null }),
   );
   here.server.answers.set(
     'GET /api/environments/new-7f3k/ssh',
@@ -145,6 +145,23 @@ test('an environment that is gone leaves the file at the next run; those of anot
   assert.equal(seenBySsh(here.file, 'demo-7f3k').get('hostname'), 'demo-7f3k');
   assert.equal(seenBySsh(here.file, 'new-7f3k').get('port'), '30002');
   assert.ok(existsSync(other));
+});
+
+test('one without an own port is reached through the shared port, by the key of that', async () => {
+  await using here = await machine('Host a\n');
+  const shared = makeEnvironment('shared', 'running', { ssh_port: null });
+  here.server.hold(makeEnvironment('demo', 'running'), shared);
+  here.server.answers.set('GET /api/environments/shared-7f3k/ssh', json(makeSharedAccess(shared)));
+  assert.match((await here.run()).stdout, /^2 environments are in /);
+  const seen = seenBySsh(here.file, 'shared-7f3k');
+  assert.deepEqual(
+    ['hostname', 'port', 'user', 'hostkeyalias'].map((each) => seen.get(each)),
+    ['ssh.example.com', '2222', 'shared-7f3k', 'shared-7f3k.berth'],
+  );
+  assert.match(
+    readFileSync(join(here.folder, 'berth.d', 'local.known_hosts'), 'utf8'),
+    /^shared-7f3k\.berth ssh-ed25519 AAAAC3Sh$/m,
+  );
 });
 
 test('a server cannot write lines of its own into the configuration', async (t) => {

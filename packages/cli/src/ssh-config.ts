@@ -8,6 +8,7 @@ import { userInfo } from 'node:os';
 import { basename, dirname, join, resolve } from 'node:path';
 import { diff } from 'node:util';
 import type { Environment, SshAccess } from '@berth/contract';
+import { firstWay, mustHaveWay } from './environment.ts';
 import { CommandFailure, exitCodes } from './failure.ts';
 import { printable } from './text.ts';
 
@@ -44,7 +45,7 @@ export function aliasOf({ env_id }: Pick<Environment, 'env_id'>): string {
  */
 export function changesToWrite(configFile: string, place: string, accesses: SshAccess[]): Change[] {
   const folder = folderOf(configFile);
-  const known = accesses.filter(({ ssh_port, known_hosts }) => ssh_port !== null && known_hosts !== null);
+  const known = accesses.filter(isKnown);
   const keysFile = join(folder, `${place}.known_hosts`);
   const blocks = known.map((access) => hostBlock(access, pathForSsh(configFile, keysFile)));
   const title = `# Written by "berth config-ssh"; what is changed here is lost at its next run.\n`;
@@ -138,13 +139,14 @@ function withoutInclude(configFile: string, config: Buffer): Buffer | null {
 }
 
 function hostBlock(access: SshAccess, keysFile: string): string {
-  const { env_id, ssh_host, ssh_port, ssh_username } = access;
+  const { username, host, port } = mustHaveWay(access, access.env_id);
+  const { env_id } = access;
   const id = plain(env_id, /^[a-z0-9][a-z0-9-]{0,62}$/, 'an id');
   return `${[
     `Host ${id} ${aliasOf({ env_id: id })}`,
-    `  HostName ${plain(ssh_host, /^[A-Za-z0-9][A-Za-z0-9.:_-]{0,252}$/, 'a host')}`,
-    `  Port ${plain(String(ssh_port), /^\d{1,5}$/, 'a port')}`,
-    `  User ${plain(ssh_username, /^[A-Za-z0-9_][A-Za-z0-9._-]{0,63}$/, 'a user')}`,
+    `  HostName ${plain(host, /^[A-Za-z0-9][A-Za-z0-9.:_-]{0,252}$/, 'a host')}`,
+    `  Port ${plain(String(port), /^\d{1,5}$/, 'a port')}`,
+    `  User ${plain(username, /^[A-Za-z0-9_][A-Za-z0-9._-]{0,63}$/, 'a user')}`,
     `  HostKeyAlias ${aliasOf({ env_id: id })}`,
     `  UserKnownHostsFile ${keysFile}`,
     '  GlobalKnownHostsFile /dev/null',
@@ -153,7 +155,12 @@ function hostBlock(access: SshAccess, keysFile: string): string {
   ].join('\n')}\n`;
 }
 
-/** The environment's keys under its alias, since address and port may come to be another's. */
+/** Whether there is a way to it whose host keys are known. */
+export function isKnown(access: SshAccess): boolean {
+  return firstWay(access) !== undefined && access.known_hosts !== null;
+}
+
+/** The environment's keys, or the shared port's, under its alias, since address and port may come to be another's. */
 function knownHostsLines(access: SshAccess): string {
   return (access.known_hosts ?? '')
     .split('\n')

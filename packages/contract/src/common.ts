@@ -52,4 +52,21 @@ export function slug(description: string) {
   return Type.String({ pattern: '^[a-z0-9][a-z0-9.-]{0,62}$', maxLength: 63, description });
 }
 
+/**
+ * What failed logins from an address are counted for: itself, or the /64 network of an IPv6 address, all of which whoever
+ * has one of them mostly has.
+ */
+export function countedSource(address: string): string {
+  const plain = address.replace(/%.*$/, '').toLowerCase();
+  const mapped = /^::ffff:(\d+\.\d+\.\d+\.\d+)$/.exec(plain)?.[1];
+  if (mapped !== undefined || !plain.includes(':')) return mapped ?? plain;
+  const [left = '', right] = plain.split('::');
+  const start = left === '' ? [] : left.split(':');
+  const end = right === undefined || right === '' ? [] : right.split(':');
+  // A dotted end is two groups; it is beyond the network.
+  const given = start.length + end.length + (plain.includes('.') ? 1 : 0);
+  const groups = [...start, ...Array.from({ length: Math.max(0, 8 - given) }, () => '0'), ...end].slice(0, 4);
+  return `${groups.map((group) => group.replace(/^0+(?=.)/, '')).join(':')}::/64`;
+}
+
 export const NumericId = Type.Integer({ minimum: 1, maximum: 2147483647 });

@@ -94,7 +94,10 @@ export interface AccountRoute {
   keys: string[];
 }
 
-/** A pair that is locked. `target` is what was tried: an environment's id, an account's or an unknown name. */
+/**
+ * A pair that is locked. `target` is what was tried: an environment's id, an account's or an unknown name. `source` is
+ * `countedSource` of the address, here and in bans.
+ */
 export interface LockoutRoute {
   target: string;
   source: string;
@@ -108,8 +111,10 @@ export interface BanRoute {
 
 /**
  * One line of the state. A stream begins with `begin`, every entry there is, and `complete`; what the gateway knew before
- * and was not told again is void from then on. Each later line is one more than the number before; a gap ends the
- * stream. A null `route` says that there is no such entry (any more).
+ * and was not told again is void from then on: a connection to an environment that is not there ends. Each line after
+ * `complete` is one more than the number before, beginning with that of `complete`; those before it say nothing by
+ * theirs. A gap ends the stream. A null `route` says that there is no such entry (any more). Also before `complete` there
+ * may be `end` lines, of the half minute before, for a gateway that was away for a moment.
  */
 export type StateLine =
   | { type: 'begin'; number: number; server: string }
@@ -131,6 +136,8 @@ export type StateLine =
 export interface Which {
   connection?: string;
   environment?: string;
+  /** Of the environment. */
+  customer?: number;
   /** A login by this key (`SHA256:...`), or by the password. */
   fingerprint?: string;
   method?: LoginMethod;
@@ -153,13 +160,15 @@ const strangersWord = Type.String({
   description: "the client's own words; not to be trusted",
 });
 
-/** What was shown to the gateway, which has checked the signature. */
+/** What was shown to the gateway, and whether it was proven; a key that was merely offered is never an attempt. */
 export const ShownKey = Type.Object(
   {
     /** Of the plain key, also where a certificate certifies it. */
     blob: base64(32_768),
     certificate: nullable(base64(32_768)),
     algorithm: Type.String({ maxLength: 128 }),
+    /** false: the signature is not this key's over this session. It counts as a wrong password does. */
+    signature_ok: Type.Boolean(),
     /** Of security keys: what the token says; null with others. */
     security_key: nullable(
       Type.Object(
@@ -218,6 +227,8 @@ export interface Grant {
   keyName: string | null;
   fingerprint: string | null;
   forwarding: Forwarding;
+  /** Whether a session may have a terminal; a certificate may be without `permit-pty`. */
+  terminal: boolean;
   /** Of a certificate: runs in place of whatever is asked for (sshd_config(5), ForceCommand). */
   forceCommand: string | null;
   /** Of security keys: whether somebody must have touched it, and been verified. */
@@ -269,6 +280,7 @@ export const UpstreamRequest = Type.Object(
 );
 export type UpstreamRequest = Static<typeof UpstreamRequest>;
 
+/** A stream that ends without `ready` and `failed` is of a server that ends: the gateway asks again. */
 export type UpstreamLine =
   /** For the person, as it happens. */
   | { type: 'progress'; message: string; seconds: number }

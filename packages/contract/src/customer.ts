@@ -11,6 +11,7 @@ export const Customer = Type.Object(
     created_at: Timestamp,
     accounts: Type.Integer(),
     environments: Type.Integer(),
+    password_login: Type.Boolean({ description: 'false: keys only, in all of its environments' }),
   },
   { $id: 'Customer' },
 );
@@ -28,8 +29,13 @@ export const CreateCustomer = Type.Object(
 export type CreateCustomer = Static<typeof CreateCustomer>;
 
 export const UpdateCustomer = Type.Object(
-  { name: nameForPeople() },
-  { $id: 'UpdateCustomer', additionalProperties: false },
+  {
+    name: Type.Optional(nameForPeople()),
+    password_login: Type.Optional(
+      Type.Boolean({ description: 'whether passwords open its environments at all' }),
+    ),
+  },
+  { $id: 'UpdateCustomer', additionalProperties: false, minProperties: 1 },
 );
 export type UpdateCustomer = Static<typeof UpdateCustomer>;
 

@@ -28,6 +28,35 @@ export const EnvironmentName = nameForPeople();
 /** Environment ids: a slug of the name and four characters. */
 export const EnvironmentId = Type.String({ pattern: '^[a-z0-9][a-z0-9-]{1,40}$', maxLength: 41 });
 
+/** What a session in the environment may forward, and whether it has the sftp subsystem. */
+export const ForwardingPolicy = Type.Object(
+  {
+    local: Type.Boolean({ description: 'ports inside, as ssh -L, -D and -W have them' }),
+    remote: Type.Boolean({ description: 'listeners inside, as ssh -R has them' }),
+    agent: Type.Boolean({ description: "the person's SSH agent" }),
+    x11: Type.Boolean(),
+    sftp: Type.Boolean({ description: 'the sftp subsystem, which scp uses too' }),
+  },
+  { additionalProperties: false },
+);
+
+const accessSettings = {
+  exposure: Type.Optional(
+    oneOf(exposures, { description: "what serves the own port; default: the setting's" }),
+  ),
+  forwarding: Type.Optional(
+    Type.Partial(ForwardingPolicy, {
+      additionalProperties: false,
+      minProperties: 1,
+      description: 'those named; the others stay, or are on',
+    }),
+  ),
+  password_login: Type.Optional(Type.Boolean({ description: 'default true; false: keys only' })),
+  wake: Type.Optional(
+    Type.Boolean({ description: 'default true: a login starts the environment when it is stopped' }),
+  ),
+};
+
 const PartialResources = Type.Partial(Resources, { additionalProperties: false });
 
 /** Names as POSIX has them; `BERTH_*` is Berth's own, and those of bash that nothing can change are nobody's. */
@@ -68,6 +97,7 @@ export const CreateEnvironment = Type.Object(
     env_vars: Type.Optional(EnvironmentVariables),
     own_port: Type.Optional(oneOf(ownPortModes, { description: 'default auto' })),
     sudo: Type.Optional(Type.Boolean({ description: 'default true' })),
+    ...accessSettings,
     customer_id: Type.Optional(
       Type.Integer({
         minimum: 1,
@@ -101,12 +131,14 @@ export const UpdateEnvironment = Type.Object(
       Type.Array(slug('a data set'), { maxItems: 32, uniqueItems: true, description: 'all of them' }),
     ),
     sudo: Type.Optional(Type.Boolean()),
+    ...accessSettings,
   },
   {
     $id: 'UpdateEnvironment',
     additionalProperties: false,
     minProperties: 1,
-    description: 'all but the name take effect at the next start',
+    description:
+      'name, forwarding, password_login and wake hold at once, for new logins; the others from the next start',
   },
 );
 export type UpdateEnvironment = Static<typeof UpdateEnvironment>;
@@ -175,7 +207,13 @@ const environmentFields = {
   env_vars: Type.Array(Type.String(), {
     description: "names only; GET on the environment's ssh shows no values either",
   }),
-  exposure: oneOf(exposures),
+  exposure: oneOf(exposures, { description: 'what serves its own port' }),
+  running_exposure: nullable(oneOf(exposures), {
+    description: 'what serves it just now, where that differs; exposure holds from the next start',
+  }),
+  forwarding: ForwardingPolicy,
+  password_login: Type.Boolean({ description: 'whether its password opens it' }),
+  wake: Type.Boolean({ description: 'whether a login starts it when it is stopped' }),
   own_port: oneOf(ownPortModes),
   sudo: Type.Boolean(),
   status: oneOf(statuses),
@@ -184,8 +222,11 @@ const environmentFields = {
   failure: Type.Union([Failure, Type.Null()], { description: 'cause and cure while status is failed' }),
   notes: Type.Array(Type.String(), { description: 'what does not hold as asked, said aloud' }),
   ssh_host: Type.String(),
-  ssh_port: Type.Union([Type.Integer(), Type.Null()]),
-  ssh_username: Type.String(),
+  ssh_port: Type.Union([Type.Integer(), Type.Null()], { description: 'its own port' }),
+  ssh_username: Type.String({ description: 'on its own port' }),
+  shared_port: nullable(Type.Integer(), {
+    description: 'the port for all, where its id is the user name; null: there is none',
+  }),
   jupyter_url: Type.String(),
   created_at: Timestamp,
   started_at: nullable(Timestamp),
@@ -222,26 +263,41 @@ export const ListEnvironments = listQuery({
 });
 export type ListEnvironments = Static<typeof ListEnvironments>;
 
-/** `GET /api/environments/:id/ssh`: everything a person needs to get in. */
+/**
+ * `GET /api/environments/:id/ssh`: everything a person needs to get in. What is not said to be of a certain way in is of the
+ * first that there is: the own port, else the shared port.
+ */
 export const SshAccess = Type.Object(
   {
     env_id: EnvironmentId,
     ssh_host: Type.String(),
-    ssh_port: Type.Union([Type.Integer(), Type.Null()]),
-    ssh_username: Type.String(),
+    ssh_port: nullable(Type.Integer(), { description: 'its own port' }),
+    ssh_username: Type.String({ description: 'on its own port' }),
     ssh_password: Type.String(),
     password_changed_at: Timestamp,
     password_expires_at: nullable(Timestamp, { description: 'when Berth replaces it; null: never' }),
-    ssh_command: Type.Union([Type.String(), Type.Null()]),
-    vscode_config: Type.Union([Type.String(), Type.Null()]),
-    sftp_url: Type.Union([Type.String(), Type.Null()]),
+    ssh_command: nullable(Type.String()),
+    vscode_config: nullable(Type.String()),
+    sftp_url: nullable(Type.String()),
     host_keys: Type.Array(
       Type.Object({
         type: Type.String(),
         fingerprint: Type.String({ description: 'as ssh shows it at the first connection' }),
       }),
+      { description: "the environment's own, on its own port and behind a jump" },
     ),
-    known_hosts: Type.Union([Type.String(), Type.Null()], { description: 'a line for ~/.ssh/known_hosts' }),
+    known_hosts: nullable(Type.String(), { description: 'lines for ~/.ssh/known_hosts' }),
+    shared_port: nullable(Type.Integer(), { description: 'null: there is none' }),
+    shared_port_command: nullable(Type.String()),
+    shared_known_hosts: nullable(Type.String(), {
+      description: 'lines of the shared port; null as long as it has no host keys',
+    }),
+    jump_command: nullable(Type.String(), {
+      description: 'through the shared port as your account, with one of its keys',
+    }),
+    jump_known_hosts: nullable(Type.String(), {
+      description: "the environment's line behind a jump; those of the shared port are needed too",
+    }),
   },
   { $id: 'SshAccess' },
 );

@@ -85,6 +85,16 @@ export const errorCatalogue = {
     title: 'The key is there already',
     cure: 'Nothing to do: the key already opens the environments.',
   },
+  duplicate_entry: {
+    status: 409,
+    title: 'The network is in the allowlist already',
+    cure: 'Nothing to do: who is in it gets in already.',
+  },
+  allowlist_full: {
+    status: 409,
+    title: 'The allowlist has as many entries as it can hold',
+    cure: 'Remove some, or put one larger network in the place of several.',
+  },
   in_use: {
     status: 409,
     title: 'The thing is in use',
@@ -114,6 +124,11 @@ export const errorCatalogue = {
     status: 422,
     title: 'This is not a public key that Berth takes',
     cure: 'Paste the one line of a .pub file, such as ~/.ssh/id_ed25519.pub.',
+  },
+  bad_revocation_list: {
+    status: 422,
+    title: 'This is not a list of revoked keys that Berth takes',
+    cure: 'Send a KRL that "ssh-keygen -k" made, or lines of public keys.',
   },
   weak_password: {
     status: 422,

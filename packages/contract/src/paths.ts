@@ -49,9 +49,23 @@ export const routes = {
   keptStorageOf: '/api/storage/:id',
   sshKeys: '/api/ssh-keys',
   sshKey: '/api/ssh-keys/:id',
+  sshAuthorities: '/api/ssh-authorities',
+  sshAuthority: '/api/ssh-authorities/:id',
+  sshRevocations: '/api/ssh-revocations',
+  lockouts: '/api/lockouts',
+  lockout: '/api/lockouts/:id',
+  bans: '/api/bans',
+  ban: '/api/bans/:id',
   ports: '/api/ports',
+  connections: '/api/connections',
+  connection: '/api/connections/:id',
+  allowlist: '/api/allowlist',
+  allowlistCheck: '/api/allowlist/check',
+  allowlistEntry: '/api/allowlist/:id',
   platform: '/api/platform',
   audit: '/api/audit',
+  auditExport: '/api/audit/export',
+  auditVerify: '/api/audit/verify',
   backup: '/api/backup',
   restore: '/api/restore',
   rotateSecrets: '/api/secrets/rotate',
@@ -81,6 +95,17 @@ export const links = {
 /** The line a person pastes. */
 export function sshCommand(username: string, host: string, port: number): string {
   return port === 22 ? `ssh ${username}@${host}` : `ssh ${username}@${host} -p ${port}`;
+}
+
+/** The line that goes through the shared port to the environment as to a host of its own (ssh(1), -J). */
+export function jumpCommand(
+  account: string,
+  host: string,
+  port: number,
+  username: string,
+  id: string,
+): string {
+  return `ssh -J ${account}@${hostInUrl(host)}${port === 22 ? '' : `:${port}`} ${username}@${id}`;
 }
 
 /** The block for `~/.ssh/config`, which VS Code Remote-SSH reads too. */

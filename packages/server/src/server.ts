@@ -7,6 +7,16 @@ import type { AddressInfo } from 'node:net';
 import { type Implementation, implementation } from '@berth/ssh';
 import Docker from 'dockerode';
 import type { Logger } from 'pino';
+import { decideAttempt } from './attempts/attempts.ts';
+import { watchLostConnections } from './connections/lost.ts';
+import { Directory } from './control/directory.ts';
+import { listenForGateways, openControlCertificate } from './control/listener.ts';
+import { UpstreamAddresses } from './control/upstream.ts';
+import { AuthLog } from './audit/auth-log.ts';
+import { startSealing } from './audit/sealing.ts';
+import { FollowedLogs } from './direct/followed-logs.ts';
+import { DirectLogins } from './direct/logins.ts';
+import { PortRules } from './direct/port-rules.ts';
 import { firstStart } from './customers/first-start.ts';
 import { openDataFolder } from './data-folder.ts';
 import { openDatabase } from './database/database.ts';
@@ -16,13 +26,14 @@ import { Certificate } from './http/certificate.ts';
 import { localSockets, makeApp } from './http/app.ts';
 import type { Services } from './http/app.ts';
 import { setDefaultImage } from './images/table.ts';
+import { LoginFailures } from './lockouts/login-failures.ts';
 import type { Platform } from './platform/platform.ts';
 import { startHousekeeping } from './housekeeping/housekeeping.ts';
 import { Reconciler } from './reconciler/reconciler.ts';
+import { GatewayMetrics } from './metrics/gateway-metrics.ts';
 import { DockerRuntime } from './runtime/docker/docker-runtime.ts';
 import { KeyRing } from './secrets/key-ring.ts';
 import type { SettingInForce, Settings } from './settings.ts';
-import { LastUse } from './ssh-keys/last-use.ts';
 
 export interface RunningServer {
   publicUrl: string;
@@ -31,6 +42,9 @@ export interface RunningServer {
   dataDir: string;
   /** Whether this start made the admin's first password. */
   firstPassword: boolean;
+  sshHost: string;
+  /** 0: there is none. */
+  sharedPort: number;
   /** What SSH packets are sealed with in this process. */
   sshCiphers: Implementation;
   close(): Promise<void>;
@@ -64,6 +78,9 @@ export async function startServer(
     const migrated = await migrate(database);
     if (migrated.length > 0) logger.info({ migrations: migrated }, 'the database was brought up to date');
 
+    // Ends after all that writes to the audit log.
+    undo.push(startSealing(database, logger));
+
     const { installation, firstPassword } = await firstStart(database, keyRing, folder);
     if (settings.environmentImage !== null) await setDefaultImage(database, settings.environmentImage);
     const notices = new Notices();
@@ -75,6 +92,11 @@ export async function startServer(
       },
       () => notices.receiveGap(),
     );
+    const directory = await Directory.open({ database, notices, logger });
+    undo.push(() => directory.close());
+    const gatewayMetrics = new GatewayMetrics();
+    const loginFailures = new LoginFailures({ database, gatewayMetrics, logger });
+    undo.push(() => loginFailures.close());
 
     const runtime = new DockerRuntime({
       docker: new Docker(),
@@ -83,6 +105,7 @@ export async function startServer(
       portAddress: settings.portAddress,
       guardImage: settings.environmentImage,
     });
+    const upstreamAddresses = new UpstreamAddresses({ runtime, directory });
     const platform: Platform = {
       version,
       installationId: installation.id,
@@ -102,6 +125,8 @@ export async function startServer(
       authorityPublic: installation.authorityPublic,
       logger,
     };
+    const authLog = new AuthLog(settings, logger);
+    undo.push(() => authLog.close());
     const stopping = new AbortController();
     let reconciler: Reconciler | null = null;
     const startReconciler = async () => {
@@ -111,6 +136,7 @@ export async function startServer(
     const addresses = {
       publicUrl: settings.publicUrl ?? '',
       sshHost: settings.sshHost,
+      sharedPort: settings.sharedPort,
       passwordAges: settings,
     };
     const services: Services = {
@@ -121,6 +147,7 @@ export async function startServer(
       keyRing,
       folder,
       certificate,
+      controlCertificate: openControlCertificate(settings),
       lifecycle: {
         async pauseReconciler() {
           await reconciler?.stop();
@@ -130,7 +157,13 @@ export async function startServer(
       },
       poolUse: () => opened.poolUse(),
       queriesRun: () => opened.queriesRun(),
+      gatewayMetrics,
+      authLog,
       notices,
+      directory,
+      loginFailures,
+      upstreamAddresses,
+      authority: installation.authority,
       platform,
       addresses,
       logger,
@@ -149,12 +182,20 @@ export async function startServer(
     const local = await listenLocally(socketPath, (request, response) => app.routing(request, response));
     undo.push(() => closeServer(local));
 
+    const control = await listenForGateways(services, decideAttempt);
+    undo.push(() => control.close());
+
     await startReconciler();
     undo.push(() => reconciler?.stop());
     undo.push(startHousekeeping(services));
+    undo.push(watchLostConnections(services));
     if (certificate) undo.push(certificate.watch(app.server as unknown as SecureServer, logger));
-    const lastUse = new LastUse({ database, runtime, notices, logger });
-    undo.push(() => lastUse.stop());
+    const portRules = new PortRules(services);
+    undo.push(() => portRules.stop());
+    const directLogins = new DirectLogins(services);
+    undo.push(() => directLogins.stop());
+    const followedLogs = new FollowedLogs(services, directLogins);
+    undo.push(() => followedLogs.stop());
 
     const maintenance = setInterval(() => {
       opened
@@ -171,6 +212,8 @@ export async function startServer(
       socketPath,
       dataDir: folder.path,
       firstPassword,
+      sshHost: settings.sshHost,
+      sharedPort: settings.sharedPort,
       sshCiphers: implementation(),
       close,
     };

@@ -140,6 +140,8 @@ describe('a start is stopped, with name, value and what is allowed, by', () => {
     ['BERTH_PORT_REST_SECONDS', 'ten'],
     ['BERTH_PORT_ADDRESS', '999.1.1.1'],
     ['BERTH_PORT_ADDRESS', 'localhost'],
+    ['BERTH_PORT_ADDRESS', 'fe80::1%eth0'],
+    ['BERTH_PORT_ADDRESS', '[::]'],
     ['BERTH_RUNTIME', 'podman'],
     ['BERTH_EXPOSURE', 'gateway2'],
     ['BERTH_ENVIRONMENT_IMAGE', '--privileged'],

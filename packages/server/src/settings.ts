@@ -8,7 +8,7 @@
  */
 import { existsSync, readFileSync } from 'node:fs';
 import { homedir } from 'node:os';
-import { isIP, isIPv4, isIPv6 } from 'node:net';
+import { isIP, isIPv6 } from 'node:net';
 import { isAbsolute, join, resolve } from 'node:path';
 import { parse } from 'yaml';
 import { passwordClasses } from './secrets/password.ts';
@@ -30,7 +30,7 @@ export interface Settings {
   portOrder: 'sequential' | 'random';
   /** How long a released port is given to nobody else, as long as others are free. */
   portRestSeconds: number;
-  /** Address on which own ports are published. */
+  /** Address on which own ports and the shared port are opened. */
   portAddress: string;
   /** null: the embedded database in `dataDir`. */
   databaseUrl: string | null;
@@ -246,10 +246,12 @@ const definitions: Definitions = {
     read: wholeNumber(0, 31_536_000),
   },
   portAddress: {
-    about: 'Address on which own ports are opened.',
+    about:
+      'Address on which own ports and the shared port are opened; with direct exposure Docker publishes own ports on it.',
     default: '0.0.0.0',
-    allowed: 'the IPv4 address on which own ports are opened, such as 0.0.0.0 or 127.0.0.1',
-    read: (value) => (isIPv4(value) ? value : undefined),
+    allowed:
+      'an address of this machine, such as 127.0.0.1 or 2001:db8::1; 0.0.0.0 is all IPv4, :: all of both kinds',
+    read: (value) => (isIP(value) !== 0 && !value.includes('%') ? value : undefined),
   },
   databaseUrl: {
     about: 'PostgreSQL, version 15 or later, instead of the embedded database.',

@@ -133,7 +133,8 @@ export {
   type RelayPolicy,
 } from './relay/relay.ts';
 export type { RelayChannel, Side } from './relay/relay-channel.ts';
-export { WindowBudget } from './relay/window-budget.ts';
+export { type Asked, WaitingRoom } from './relay/waiting-room.ts';
+export { WindowBudget } from './window-budget.ts';
 export { ProbeError, type ProbeErrorCode } from './probe-error.ts';
 export { type ProbeOptions, type ProbeResult, probe } from './probe.ts';
 export { Connection, type ConnectionHandlers, type ConnectionOptions } from './connection/connection.ts';

@@ -1,5 +1,5 @@
 /** `berth audit`: who did what. */
-import { InvalidArgumentError, Option } from 'commander';
+import { Option } from 'commander';
 import type { Command } from 'commander';
 import { routes } from '@berth/contract/paths';
 import type { AuditOutcome, AuditRecord } from '@berth/contract';
@@ -8,6 +8,7 @@ import { addListCommand, answerList } from '../listing.ts';
 import type { ListOptions } from '../listing.ts';
 import { Session, unnamed } from '../session.ts';
 import { jsonText } from '../text.ts';
+import { moment } from '../units.ts';
 
 interface AuditOptions extends ListOptions {
   action?: string;
@@ -20,7 +21,6 @@ interface AuditOptions extends ListOptions {
 }
 
 const outcomes: AuditOutcome[] = ['done', 'refused'];
-const spans: Record<string, number> = { s: 1, min: 60, m: 60, h: 3600, d: 86_400, w: 604_800 };
 
 export function addAuditCommands(program: Command): void {
   const audit = program.command('audit').description('The log of who did what');
@@ -28,9 +28,9 @@ export function addAuditCommands(program: Command): void {
     .option(
       '--since <time>',
       'from then on: a time such as 2026-02-03T04:05:06Z, or a span such as 12h or 7d',
-      time,
+      moment,
     )
-    .option('--until <time>', 'up to then', time)
+    .option('--until <time>', 'up to then', moment)
     .option('--action <action>', 'only this one, such as customer.create, or a part before the dot')
     .option('--account <account>', 'only what this account did')
     .option('--customer <customer>', 'only what was done as this customer')
@@ -38,16 +38,6 @@ export function addAuditCommands(program: Command): void {
     .addOption(new Option('--outcome <outcome>', 'only these').choices(outcomes))
     .addHelpText('after', '\n-o jsonl writes one JSON document a line, as each page comes.')
     .action((_: object, command: Command) => list(command.optsWithGlobals()));
-}
-
-/** A span counts back from now. */
-function time(value: string): string {
-  const span = /^(\d{1,6})(s|min|m|h|d|w)$/.exec(value);
-  const atMs = span ? Date.now() - Number(span[1]) * (spans[span[2] ?? ''] ?? 0) * 1000 : Date.parse(value);
-  if ((span ?? /^\d{4}-\d\d-\d\d/.exec(value)) && !Number.isNaN(atMs)) return new Date(atMs).toISOString();
-  throw new InvalidArgumentError(
-    'Allowed: a date or time such as 2026-02-03 or 2026-02-03T04:05:06Z, or a span such as 30min, 12h or 7d.',
-  );
 }
 
 async function list(options: AuditOptions): Promise<void> {

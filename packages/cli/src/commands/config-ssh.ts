@@ -4,6 +4,7 @@ import { dirname } from 'node:path';
 import type { Command } from 'commander';
 import { routes } from '@berth/contract/paths';
 import type { Environment, SshAccess } from '@berth/contract';
+import { firstWay } from '../environment.ts';
 import { undefinedIfGone } from '../failure.ts';
 import { replaceContent } from '../files.ts';
 import { Session, addCommand, unnamed } from '../session.ts';
@@ -14,6 +15,7 @@ import {
   changesToWrite,
   configFileOf,
   folderOf,
+  isKnown,
   unifiedDiff,
 } from '../ssh-config.ts';
 import type { Change } from '../ssh-config.ts';
@@ -55,7 +57,7 @@ async function configSsh(options: ConfigOptions): Promise<void> {
   const document = {
     config: configFile,
     dry_run: options.dryRun === true,
-    hosts: accesses.filter(({ known_hosts }) => known_hosts !== null).map(aliasOf),
+    hosts: accesses.filter(isKnown).map(aliasOf),
     changes: changes.map((each) => ({ file: each.file, diff: unifiedDiff(each) })),
   };
   Session.answerOf(options, document, () => {
@@ -81,7 +83,7 @@ async function configSsh(options: ConfigOptions): Promise<void> {
 
 async function allAccesses(session: Session): Promise<SshAccess[]> {
   const environments = (await session.client.all<Environment>(routes.environments)).filter(
-    ({ ssh_port, status }) => ssh_port !== null && status !== 'deleting',
+    (environment) => firstWay(environment) !== undefined && environment.status !== 'deleting',
   );
   const accesses: SshAccess[] = [];
   const waiting = environments.toSorted((one, other) => (one.env_id < other.env_id ? -1 : 1)).entries();

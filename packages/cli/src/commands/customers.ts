@@ -3,7 +3,9 @@ import type { Command } from 'commander';
 import { pathOf, routes } from '@berth/contract/paths';
 import type { CreateCustomer, Customer, UpdateCustomer } from '@berth/contract';
 import { confirmRemoval } from '../confirm.ts';
+import { switchOption } from '../access.ts';
 import { findCustomer } from '../customer.ts';
+import { nothingToSet } from '../failure.ts';
 import { addListCommand, answerList } from '../listing.ts';
 import type { ListOptions } from '../listing.ts';
 import { Session, addCommand } from '../session.ts';
@@ -32,6 +34,14 @@ export function addCustomerCommands(program: Command): void {
       rename(name, newName, command.optsWithGlobals()),
     );
 
+  addCommand(customers, 'set', 'Change a customer')
+    .argument('<customer>', 'name or id')
+    .option('--name <name>', 'call it so')
+    .addOption(
+      switchOption('--password-login <on|off>', 'whether passwords open its environments; off: keys only'),
+    )
+    .action((name: string, _: object, command: Command) => set(name, command.optsWithGlobals()));
+
   addCommand(customers, 'remove', 'Remove a customer that has nothing any more')
     .argument('<customer>', 'name or id')
     .option('--yes', 'without asking')
@@ -58,15 +68,18 @@ async function list(options: ListOptions & { search?: string }): Promise<void> {
 async function show(name: string, options: CommonOptions): Promise<void> {
   const session = new Session(options);
   const customer = await findCustomer(session.client, name);
-  session.answer(customer, () =>
-    labelled([
-      ['name', customer.name],
-      ['id', String(customer.id)],
-      ['accounts', String(customer.accounts)],
-      ['environments', String(customer.environments)],
-      ['added', relativeTime(customer.created_at)],
-    ]),
-  );
+  session.answer(customer, () => describe(customer));
+}
+
+function describe(customer: Customer): string {
+  return labelled([
+    ['name', customer.name],
+    ['id', String(customer.id)],
+    ['accounts', String(customer.accounts)],
+    ['environments', String(customer.environments)],
+    ['passwords', customer.password_login ? 'on' : 'off'],
+    ['added', relativeTime(customer.created_at)],
+  ]);
 }
 
 async function add(name: string, options: CommonOptions): Promise<void> {
@@ -87,6 +100,21 @@ async function rename(name: string, newName: string, options: CommonOptions): Pr
   const wanted: UpdateCustomer = { name: newName };
   const customer = await session.client.patch<Customer>(pathOf(routes.customer, { id: String(id) }), wanted);
   session.answer(customer, () => `The customer ${customer.id} is called ${printable(customer.name)} now.`);
+}
+
+async function set(
+  name: string,
+  options: CommonOptions & { name?: string; passwordLogin?: boolean },
+): Promise<void> {
+  const session = new Session(options);
+  const wanted: UpdateCustomer = {
+    ...(options.name === undefined ? {} : { name: options.name }),
+    ...(options.passwordLogin === undefined ? {} : { password_login: options.passwordLogin }),
+  };
+  if (Object.keys(wanted).length === 0) throw nothingToSet('berth customers set');
+  const { id } = await findCustomer(session.client, name);
+  const customer = await session.client.patch<Customer>(pathOf(routes.customer, { id: String(id) }), wanted);
+  session.answer(customer, () => `${printable(customer.name)} is changed.\n\n${describe(customer)}`);
 }
 
 async function remove(name: string, options: CommonOptions & { yes?: true }): Promise<void> {

@@ -15,6 +15,8 @@ import type {
 } from '@berth/contract';
 import type { Client } from '../client.ts';
 import { confirmRemoval, exitCodeOfInterrupt } from '../confirm.ts';
+import { accessOf, accessRows, heldAtOnce, withAccess } from '../access.ts';
+import type { AccessOptions } from '../access.ts';
 import { customerId } from '../customer.ts';
 import {
   addressOf,
@@ -50,7 +52,7 @@ interface ResourceOptions {
   storage?: number;
 }
 
-interface CreateOptions extends WaitOptions, ResourceOptions, VariableOptions {
+interface CreateOptions extends WaitOptions, ResourceOptions, VariableOptions, AccessOptions {
   image?: string;
   dataset?: string[];
   ownPort?: OwnPortMode;
@@ -59,7 +61,7 @@ interface CreateOptions extends WaitOptions, ResourceOptions, VariableOptions {
   adoptStorage?: string;
 }
 
-interface SetOptions extends CommonOptions, ResourceOptions, VariableOptions {
+interface SetOptions extends CommonOptions, ResourceOptions, VariableOptions, AccessOptions {
   name?: string;
   unsetEnv?: string[];
   dataset?: string[] | false;
@@ -78,8 +80,12 @@ export function addEnvironmentCommands(program: Command): void {
   const creation = addCommand(program, 'create', 'Create an environment')
     .argument('<name>', 'for people: 1 to 64 characters')
     .option('--image <image>', 'image in the catalogue');
-  withResources(creation)
-    .option('--storage <size>', 'for each of the folders that last', gibibyteSize(resourceBounds.storage))
+  withResources(creation).option(
+    '--storage <size>',
+    'for each of the folders that last',
+    gibibyteSize(resourceBounds.storage),
+  );
+  withAccess(creation)
     .option('--dataset <dataset>', 'mount this data set at /gemini/data-<name>; may be repeated', collect)
     .option('--env <name=value>', 'set a variable inside; may be repeated', collect)
     .option('--env-from <file>', 'set the variables of a file, NAME=VALUE a line; - for stdin')
@@ -110,12 +116,16 @@ export function addEnvironmentCommands(program: Command): void {
   const setting = addCommand(
     program,
     'set',
-    'Change an environment; all but its name takes effect at its next start',
+    'Change an environment; its resources, variables, data sets, sudo and exposure from its next start on',
   )
     .addArgument(environmentArgument())
     .option('--name <name>', 'call it so');
-  withResources(setting)
-    .option('--storage <size>', 'for each of the folders that last', gibibyteSize(resourceBounds.storage))
+  withResources(setting).option(
+    '--storage <size>',
+    'for each of the folders that last',
+    gibibyteSize(resourceBounds.storage),
+  );
+  withAccess(setting)
     .option('--env <name=value>', 'set a variable; may be repeated', collect)
     .option('--env-from <file>', 'set the variables of a file, NAME=VALUE a line; - for stdin')
     .option('--unset-env <name>', 'take a variable away; may be repeated', collect)
@@ -195,6 +205,7 @@ async function create(name: string, options: CreateOptions): Promise<void> {
     ...(options.sudo ? {} : { sudo: false }),
     ...(customer === undefined ? {} : { customer_id: await customerId(session.client, customer) }),
     ...(adoptStorage === undefined ? {} : { adopt_storage: adoptStorage }),
+    ...accessOf(options),
   };
   const created = await session.client.post<CreatedEnvironment>(routes.environments, wanted);
   const title = printable(created.name);
@@ -274,6 +285,7 @@ function describe(environment: Environment): string {
       : [['variables', environment.env_vars.join(', ')] as [string, string]]),
     ['sudo', environment.sudo ? 'yes' : 'no'],
     ['ssh', addressOf(environment)],
+    ...accessRows(environment),
     ['jupyter', environment.jupyter_url],
     ['created', relativeTime(environment.created_at)],
     ['started', relativeTime(environment.started_at)],
@@ -302,11 +314,12 @@ async function set(name: string, options: SetOptions): Promise<void> {
     ...(Object.keys(variables).length === 0 ? {} : { env_vars: variables }),
     ...(options.dataset === undefined ? {} : { datasets: options.dataset === false ? [] : options.dataset }),
     ...(options.sudo === undefined ? {} : { sudo: options.sudo }),
+    ...accessOf(options),
   };
   if (Object.keys(wanted).length === 0) throw nothingToSet('berth set');
   const { env_id: id } = await findEnvironment(session.client, name);
   const changed = await session.client.patch<Environment>(pathOf(routes.environment, { id }), wanted);
-  const later = Object.keys(wanted).some((key) => key !== 'name') && changed.status !== 'stopped';
+  const later = Object.keys(wanted).some((key) => !heldAtOnce.has(key)) && changed.status !== 'stopped';
   session.answer(
     changed,
     () =>

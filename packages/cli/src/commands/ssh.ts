@@ -3,10 +3,10 @@ import { createServer } from 'node:net';
 import { once } from 'node:events';
 import type { AddressInfo } from 'node:net';
 import type { Command } from 'commander';
-import { pathOf, routes } from '@berth/contract/paths';
+import { pathOf, routes, sshCommand } from '@berth/contract/paths';
 import type { Environment, NewPassword } from '@berth/contract';
-import { findEnvironment, sshAccessText } from '../environment.ts';
-import { CommandFailure, exitCodes, usageFailure } from '../failure.ts';
+import { findEnvironment, knownHostsOf, mustHaveWay, sshAccessText } from '../environment.ts';
+import { usageFailure } from '../failure.ts';
 import { Session, addCommand, say, unnamed, withPlace } from '../session.ts';
 import type { CommonOptions } from '../session.ts';
 import { connectionTo, runClient, sayWhatIsRun, sshAccess } from '../ssh-client.ts';
@@ -112,16 +112,10 @@ async function ssh(name: string, args: string[], options: SshOptions): Promise<v
 
 async function sshCommandOf(name: string, options: CommonOptions): Promise<void> {
   const session = new Session(options);
-  const { env_id } = await findEnvironment(session.client, name);
-  const { ssh_command } = await sshAccess(session, env_id);
-  if (ssh_command === null) {
-    throw new CommandFailure(
-      exitCodes.failed,
-      'no_own_port',
-      `${name} has no own port, so ssh has no address to go to`,
-      'Create an environment with --own-port yes.',
-    );
-  }
+  const environment = await findEnvironment(session.client, name);
+  const { env_id } = environment;
+  const { username, host, port } = mustHaveWay(environment, name);
+  const ssh_command = sshCommand(username, host, port);
   session.answer({ env_id, ssh_command }, () => printable(ssh_command));
 }
 
@@ -132,14 +126,15 @@ async function knownHosts(name: string | undefined, options: CommonOptions): Pro
       ? await session.client.all<Environment>(routes.environments)
       : [await findEnvironment(session.client, name)];
   const items: { env_id: string; known_hosts: string }[] = [];
-  for (const { env_id, ssh_port } of environments) {
-    if (ssh_port === null) continue;
-    const { known_hosts } = await sshAccess(session, env_id);
-    if (known_hosts !== null) items.push({ env_id, known_hosts });
+  for (const { env_id } of environments) {
+    const known_hosts = knownHostsOf(await sshAccess(session, env_id));
+    if (known_hosts !== '') items.push({ env_id, known_hosts });
   }
-  session.answer({ items, next_cursor: null }, () =>
-    items.map(({ known_hosts }) => printableLines(known_hosts.trimEnd())).join('\n'),
-  );
+  session.answer({ items, next_cursor: null }, () => {
+    // Those of the shared port are said once.
+    const lines = new Set(items.flatMap(({ known_hosts }) => known_hosts.split('\n')));
+    return printableLines([...lines].join('\n'));
+  });
 }
 
 /** NAME:PATH; a colon after a slash is part of a local path, as scp takes it. */

@@ -1,4 +1,7 @@
-/** `berth up`: makes this machine ready, starts the server and stays in the foreground until it ends. */
+/**
+ * `berth up`: makes this machine ready, starts server and gateway and stays in the foreground until they end. Each is
+ * started again when it crashes, and goes on while the other is away.
+ */
 import type { Command } from 'commander';
 import { links, routes } from '@berth/contract/paths';
 import type { Health } from '@berth/contract';
@@ -9,14 +12,15 @@ import { Progress } from '../progress.ts';
 import { say, writeAnswer } from '../session.ts';
 import type { CommonOptions } from '../session.ts';
 import { jsonText, printable } from '../text.ts';
-import { demoState, greeting, readFirstLogin, shortGreeting } from '../up/greeting.ts';
+import type { Supervisor } from '@berth/gateway/supervisor';
+import { drainGateway, rolesInForce, startGateway } from '../up/gateway.ts';
+import { demoState, greeting, readFirstLogin, sharedPortLine, shortGreeting } from '../up/greeting.ts';
 import type { DemoState } from '../up/greeting.ts';
 import { demoName, ensureDemo } from '../up/demo.ts';
-import { ServerProcess, serverEnded } from '../up/server-process.ts';
+import { ServerProcess } from '../up/server-process.ts';
 import type { ServerReady } from '../up/server-process.ts';
-
-/** npm and a shell pass one Ctrl-C on besides the terminal; only a later one is a second one. */
-const sameInterruptMs = 700;
+import { onSignals } from '../up/signals.ts';
+import { gatewayAlone } from './gateway.ts';
 
 interface UpOptions extends CommonOptions {
   demo?: boolean;
@@ -41,6 +45,8 @@ export function addUpCommand(program: Command): void {
 }
 
 async function up(options: UpOptions): Promise<void> {
+  const roles = rolesInForce();
+  if (!roles.includes('server')) return gatewayAlone(options);
   const folder = dataFolder(options.dataDir);
   await refuseSecond(folder);
 
@@ -61,9 +67,35 @@ async function up(options: UpOptions): Promise<void> {
     ...(options.dataDir === undefined ? {} : { BERTH_DATA_DIR: folder }),
   });
   const ending = new AbortController();
-  passSignalsOn(server, ending);
+  let gateway: Supervisor | null = null;
+  let sharedPort: string | null = null;
+  onSignals({
+    end: () => {
+      say('Berth is ending. The environments keep running.');
+      ending.abort();
+      const drained = gateway === null ? Promise.resolve() : drainGateway(gateway);
+      void drained.then(() => server.end('SIGTERM'));
+    },
+    endAtOnce: () => {
+      void gateway?.kill();
+      server.end('SIGKILL');
+    },
+    reload: async () => gateway?.replace(),
+  });
 
   const ready = await server.ready();
+  if (ready !== undefined && !ending.signal.aborted && roles.includes('gateway')) {
+    progress.step('starting the gateway');
+    try {
+      gateway = await startGateway(ready.dataDir);
+      if (ready.sharedPort !== 0) sharedPort = sharedPortLine(ready, await gateway.opened(ready.sharedPort));
+    } catch (error) {
+      progress.end();
+      server.end('SIGTERM');
+      await server.ended;
+      throw error;
+    }
+  }
   progress.end();
   if (ready === undefined) {
     const code = await server.ended;
@@ -71,12 +103,10 @@ async function up(options: UpOptions): Promise<void> {
     else throw serverDidNotStart(code);
     return;
   }
-  const greeted = greet(ready, options, ending.signal);
+  const greeted = greet(ready, sharedPort, options, ending.signal);
   const code = await server.ended;
-  const asked = ending.signal.aborted;
   ending.abort();
   await greeted;
-  if (!asked && code !== 0) throw serverEnded(code);
   process.exitCode = code;
 }
 
@@ -118,25 +148,13 @@ async function prepare(folder: string, { install }: UpOptions, progress: Progres
   return reference;
 }
 
-/** The first Ctrl-C or SIGTERM lets the server end in good order; a second Ctrl-C does not wait for it. */
-function passSignalsOn(server: ServerProcess, ending: AbortController): void {
-  let firstMs: number | undefined;
-  const pass = (signal: NodeJS.Signals) => {
-    if (firstMs === undefined) {
-      firstMs = Date.now();
-      say('Berth is ending. The environments keep running.');
-      ending.abort();
-      server.end(signal);
-    } else if (signal === 'SIGINT' && Date.now() - firstMs > sameInterruptMs) {
-      server.end('SIGKILL');
-    }
-  };
-  process.on('SIGINT', pass);
-  process.on('SIGTERM', pass);
-}
-
 /** Says how to get in. What goes wrong here is said too, but Berth runs on. */
-async function greet(ready: ServerReady, options: UpOptions, ending: AbortSignal): Promise<void> {
+async function greet(
+  ready: ServerReady,
+  sharedPort: string | null,
+  options: UpOptions,
+  ending: AbortSignal,
+): Promise<void> {
   const client = Client.onThisMachine(ready.dataDir);
   const login = readFirstLogin(ready.dataDir);
   let demo: DemoState | undefined;
@@ -155,13 +173,14 @@ async function greet(ready: ServerReady, options: UpOptions, ending: AbortSignal
   }
   if (ending.aborted) return;
   if (!options.json) {
-    writeAnswer(options.demo ? greeting(ready, login, demo) : shortGreeting(ready));
+    writeAnswer(options.demo ? greeting(ready, sharedPort, login, demo) : shortGreeting(ready, sharedPort));
     return;
   }
   const document = {
     console_url: links.console(ready.publicUrl),
     http_address: ready.httpAddress,
     data_dir: ready.dataDir,
+    shared_port: sharedPort,
     first_login: login ?? null,
     environment: demo?.environment ?? null,
     ssh: demo?.access ?? null,

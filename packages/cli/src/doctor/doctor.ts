@@ -76,6 +76,11 @@ function addressLooks(
     publicUrl: () => (url === null ? skipped('not set') : server.resolvable('publicUrl', url.hostname)),
     sshHost: () =>
       typeof sshHost === 'string' ? server.resolvable('sshHost', sshHost) : skipped('not known from here'),
+    'shared port': () => {
+      const port = server.settingOf(platform, 'sharedPort');
+      if (typeof sshHost !== 'string' || typeof port !== 'number') return skipped('not known from here');
+      return port === 0 ? ok('there is none') : server.greetsAsSsh(sshHost, port);
+    },
     certificate: () => (url?.protocol === 'https:' ? server.certificate(url) : ok('none is used')),
   };
 }

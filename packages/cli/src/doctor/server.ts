@@ -1,10 +1,10 @@
 /** What `berth doctor` asks the server, and looks at on the way to it. */
 import { lookup } from 'node:dns/promises';
 import { once } from 'node:events';
-import { isIP } from 'node:net';
+import { connect as connectPlainly, isIP } from 'node:net';
 import { json } from 'node:stream/consumers';
 import { connect } from 'node:tls';
-import { routes } from '@berth/contract/paths';
+import { routes, sshCommand } from '@berth/contract/paths';
 import type { Platform, Readiness } from '@berth/contract';
 import type { Client } from '../client.ts';
 import { failed, ok, skipped, warning } from './check.ts';
@@ -63,6 +63,27 @@ export async function resolvable(setting: string, host: string): Promise<Finding
   } catch (error) {
     const code = error instanceof Error && 'code' in error ? String(error.code) : String(error);
     return failed(`${host} has no address (${code})`, `Correct ${setting}, or add the name to the DNS.`);
+  }
+}
+
+/** The shared port, as people reach it. */
+export async function greetsAsSsh(host: string, port: number): Promise<Finding> {
+  const shown = sshCommand('ENVIRONMENT-ID', host, port);
+  const cure =
+    'See that the gateway runs ("berth up" starts it, where roles names it), and that no firewall is in the way.';
+  const socket = connectPlainly({ host, port, timeout: askTimeoutMs });
+  for (const silence of ['timeout', 'end'])
+    socket.once(silence, () => socket.destroy(new Error('no answer')));
+  try {
+    const [data] = (await once(socket, 'data')) as [Buffer];
+    return data.toString('latin1').startsWith('SSH-2.0-')
+      ? ok(shown)
+      : failed(`what answers at ${host}, port ${port}, does not speak SSH`, 'Choose another sharedPort.');
+  } catch (error) {
+    const reason = error instanceof Error && 'code' in error ? String(error.code) : 'no answer';
+    return failed(`nothing answers at ${host}, port ${port} (${reason})`, cure);
+  } finally {
+    socket.destroy();
   }
 }
 

@@ -17,7 +17,14 @@ export const key = {
   created_at: at,
   last_used_at: null,
 };
-const customer = { id: 1, name: 'main', created_at: at, accounts: 2, environments: 1 };
+const customer = {
+  id: 1,
+  name: 'main',
+  created_at: at,
+  accounts: 2,
+  environments: 1,
+  password_login: true,
+};
 const account = {
   id: 2,
   name: 'alice',
@@ -96,13 +103,63 @@ const port = {
   allocated_at: at,
   released_at: null,
 };
-const platform = {
+const entry = {
+  id: 4,
+  customer_id: 1,
+  env_id: null,
+  network: '203.0.113.0/24',
+  note: 'office',
+  created_at: at,
+};
+const authority = {
+  id: 4,
+  customer_id: 1,
+  name: 'company',
+  type: 'ssh-ed25519',
+  fingerprint: 'SHA256:ca',
+  public_key: 'ssh-ed25519 AAAA',
+  created_at: at,
+};
+const revocations = {
+  customer_id: 1,
+  list: 'U1NIS1JMCgA=',
+  bytes: 44,
+  version: '7',
+  comment: 'lost laptops',
+  updated_at: at,
+};
+const ban = {
+  id: 6,
+  source: '203.0.113.7',
+  failures: 20,
+  banned_at: at,
+  until: '2126-02-03T04:35:06.000Z',
+  cleared_at: null,
+  cleared_by: null,
+};
+const lockout = {
+  id: 7,
+  target: 'demo-7f3k',
+  env_id: 'demo-7f3k',
+  customer_id: 1,
+  source: '203.0.113.7',
+  failures: 5,
+  locked_at: at,
+  until: '2126-02-03T04:35:06.000Z',
+  cleared_at: null,
+  cleared_by: null,
+};
+export const platform = {
   version: '0.1.0',
-  installation_id: 'abc',
+  installation_id: '0123456789abcdef',
   runtime: 'docker',
   database: 'pglite',
   images: [{ name: 'default', reference: 'berth/environment:1' }],
-  settings: [{ name: 'http', value: '127.0.0.1:8080', source: 'default' }],
+  settings: [
+    { name: 'http', value: '127.0.0.1:8080', source: 'default' },
+    { name: 'portRange', value: '30000-32767', source: 'default' },
+    { name: 'sharedPort', value: 2222, source: 'default' },
+  ],
   notes: ['Docker volumes have no size here.'],
   unclaimed: [{ kind: 'volume', name: 'old-code', env_id: 'old-1234' }],
   ports: { used: 1, resting: 0, free: 2767 },
@@ -124,6 +181,12 @@ export async function fullServer(): Promise<ServerDouble> {
     [`GET ${environment}/events`]: { items: [makeEvent(1, 'made')], next_cursor: null },
     'GET /api/ssh-keys': { items: [key], next_cursor: null },
     'POST /api/ssh-keys': key,
+    'GET /api/ssh-authorities': page(authority),
+    'POST /api/ssh-authorities': authority,
+    'GET /api/ssh-revocations': revocations,
+    'PUT /api/ssh-revocations': revocations,
+    'GET /api/lockouts': page(lockout),
+    'GET /api/bans': page(ban),
     'GET /api/ports': { items: [port], next_cursor: null },
     'GET /api/platform': platform,
     'GET /api/whoami': {
@@ -156,6 +219,9 @@ export async function fullServer(): Promise<ServerDouble> {
     'POST /api/datasets': dataset,
     'GET /api/datasets/faces': dataset,
     'PATCH /api/datasets/faces': dataset,
+    'GET /api/allowlist': page(entry),
+    'POST /api/allowlist': entry,
+    'GET /api/allowlist/check': { address: null, limited: true, allowed: null, covered_by: [] },
     'GET /api/audit': page(auditRecord),
     'GET /healthz': { status: 'ok' },
     'GET /readyz': { status: 'ready', checks: { database: 'ok', runtime: 'ok' } },
@@ -164,6 +230,11 @@ export async function fullServer(): Promise<ServerDouble> {
   server.answers.set(`GET ${environment}/logs`, (response) => response.end('one\x1b[2J\ntwo'));
   const removable = [
     'ssh-keys/3',
+    'allowlist/4',
+    'ssh-authorities/4',
+    'ssh-revocations',
+    'lockouts/7',
+    'bans/6',
     'storage/old-1234',
     'customers/1',
     'accounts/2',

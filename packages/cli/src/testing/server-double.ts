@@ -119,6 +119,10 @@ export function makeEnvironment(
     datasets: [],
     env_vars: [],
     exposure: 'direct',
+    running_exposure: null,
+    forwarding: { local: true, remote: true, agent: true, x11: true, sftp: true },
+    password_login: true,
+    wake: true,
     own_port: 'auto',
     sudo: true,
     status,
@@ -129,11 +133,25 @@ export function makeEnvironment(
     ssh_host: 'ssh.example.com',
     ssh_port: 30001,
     ssh_username: 'developer',
+    shared_port: 2222,
     jupyter_url: `http://127.0.0.1:8080/jupyter/${name}-7f3k`,
     created_at: '2026-02-03T04:05:06.000Z',
     started_at: null,
     password_expires_at: null,
     ...fields,
+  };
+}
+
+/** As the server says it of one without an own port. */
+export function makeSharedAccess(environment: Environment): SshAccess {
+  const { env_id } = environment;
+  return {
+    ...makeSshAccess(environment),
+    ssh_port: null,
+    ssh_command: `ssh ${env_id}@ssh.example.com -p 2222`,
+    sftp_url: `sftp://${env_id}@ssh.example.com:2222`,
+    vscode_config: `Host ${env_id}\n  HostName ssh.example.com\n  Port 2222\n  User ${env_id}`,
+    known_hosts: '[ssh.example.com]:2222 ssh-ed25519 AAAAC3Sh',
   };
 }
 
@@ -151,5 +169,10 @@ export function makeSshAccess(environment: Environment): SshAccess {
     sftp_url: 'sftp://developer@ssh.example.com:30001',
     host_keys: [{ type: 'ssh-ed25519', fingerprint: 'SHA256:abc' }],
     known_hosts: '[ssh.example.com]:30001 ssh-ed25519 AAAAC3Nz',
+    shared_port: 2222,
+    shared_port_command: `ssh ${environment.env_id}@ssh.example.com -p 2222`,
+    shared_known_hosts: '[ssh.example.com]:2222 ssh-ed25519 AAAAC3Sh',
+    jump_command: `ssh -J admin@ssh.example.com:2222 developer@${environment.env_id}`,
+    jump_known_hosts: `${environment.env_id} ssh-ed25519 AAAAC3Nz`,
   };
 }

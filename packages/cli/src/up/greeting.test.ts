@@ -14,6 +14,8 @@ const ready: ServerReady = {
   socketPath: '/home/somebody/.local/share/berth/berth.sock',
   dataDir: '/home/somebody/.local/share/berth',
   firstPassword: true,
+  sshHost: 'localhost',
+  sharedPort: 2222,
   sshCiphers: { name: 'addon', reason: 'built on OpenSSL 3.5.4' },
 };
 const login = { account: 'admin', password: 'First-Password-1', path: `${ready.dataDir}/admin-password` };
@@ -21,7 +23,7 @@ const login = { account: 'admin', password: 'First-Password-1', path: `${ready.d
 test('the block holds every way in and fits 80 columns', () => {
   const environment = makeEnvironment('demo', 'running');
   const access = makeSshAccess(environment);
-  const block = greeting(ready, login, { environment, access });
+  const block = greeting(ready, 'ssh ENVIRONMENT@localhost -p 2222', login, { environment, access });
   const facts = [
     'http://127.0.0.1:8080/api/docs',
     'admin',
@@ -30,6 +32,7 @@ test('the block holds every way in and fits 80 columns', () => {
     access.ssh_command,
     access.ssh_password,
     access.sftp_url,
+    access.shared_port_command,
   ];
   for (const fact of [
     ...facts,
@@ -45,28 +48,28 @@ test('the block holds every way in and fits 80 columns', () => {
 test('a demo that does not run says what to do', () => {
   const stopped = makeEnvironment('demo', 'stopped');
   assert.match(
-    greeting(ready, login, { environment: stopped, access: null }),
+    greeting(ready, 'ssh ENVIRONMENT@localhost -p 2222', login, { environment: stopped, access: null }),
     /is stopped\.\n  Start it  npx berth start demo-7f3k --wait/,
   );
   const failure = { code: 'x', cause: 'The image is gone.', cure: 'Build it again.' };
   const failed = makeEnvironment('demo', 'failed', { failure });
   assert.match(
-    greeting(ready, login, { environment: failed, access: null }),
+    greeting(ready, 'ssh ENVIRONMENT@localhost -p 2222', login, { environment: failed, access: null }),
     /Cause  The image is gone\.\n +Build it again\./,
   );
 });
 
 test('without a demo only the address, the folder and what comes next are said', () => {
-  const text = shortGreeting(ready);
+  const text = shortGreeting(ready, null);
   for (const fact of ['http://127.0.0.1:8080/api/docs', ready.dataDir, 'npx berth create NAME'])
     assert.ok(text.includes(fact));
-  assert.ok(!greeting(ready, undefined, undefined).includes('Password'));
+  assert.ok(!greeting(ready, null, undefined, undefined).includes('Password'));
 });
 
 test('what SSH packets are sealed with is said, and why it is the slower one', () => {
-  assert.match(greeting(ready, login, undefined), /SSH ciphers  native, built on OpenSSL 3\.5\.4\n/);
+  assert.match(greeting(ready, 'ssh ENVIRONMENT@localhost -p 2222', login, undefined), /SSH ciphers  native, built on OpenSSL 3\.5\.4\n/);
   const reason = 'there was no C compiler (cc) to build the addon with';
-  const slower = shortGreeting({ ...ready, sshCiphers: { name: 'node:crypto', reason } });
+  const slower = shortGreeting({ ...ready, sshCiphers: { name: 'node:crypto', reason } }, null);
   assert.match(slower, /SSH ciphers  node:crypto, which is slower, since\n +there was no C compiler/);
 });
 

@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { links, pathOf, routes } from '@berth/contract/paths';
 import type { Environment, SshAccess } from '@berth/contract';
 import type { Client } from '../client.ts';
-import { statusSentence } from '../environment.ts';
+import { noWayIn, statusSentence } from '../environment.ts';
 import { indented, labelled, printableLines } from '../text.ts';
 import type { ServerReady } from './server-process.ts';
 
@@ -24,13 +24,21 @@ export function readFirstLogin(dataDir: string): FirstLogin | undefined {
   }
 }
 
-export function shortGreeting(ready: ServerReady): string {
+/** @param opened whether the port is open, or why it is not */
+export function sharedPortLine({ sshHost, sharedPort }: ServerReady, opened: true | string): string {
+  if (opened !== true) return `not open: ${opened}`;
+  return `ssh ENVIRONMENT@${sshHost}${sharedPort === 22 ? '' : ` -p ${sharedPort}`}`;
+}
+
+/** @param sharedPort the line about it; null: there is none */
+export function shortGreeting(ready: ServerReady, sharedPort: string | null): string {
   return [
     'Berth is running.',
     '',
     labelled([
       ['Console', links.console(ready.publicUrl)],
       ['Data', ready.dataDir],
+      ...sharedPortRow(sharedPort),
       ['SSH ciphers', sshCiphers(ready)],
       ['Next', 'npx berth create NAME'],
     ]),
@@ -50,8 +58,13 @@ export async function demoState(client: Client, environment: Environment): Promi
   return { environment, access };
 }
 
+function sharedPortRow(line: string | null): [string, string][] {
+  return line === null ? [] : [['Shared port', line]];
+}
+
 export function greeting(
   ready: ServerReady,
+  sharedPort: string | null,
   login: FirstLogin | undefined,
   demo: DemoState | undefined,
 ): string {
@@ -59,7 +72,7 @@ export function greeting(
   if (login !== undefined) {
     rows.push(['Account', login.account], ['Password', login.password], ['', `(from ${login.path})`]);
   }
-  rows.push(['SSH ciphers', sshCiphers(ready)]);
+  rows.push(...sharedPortRow(sharedPort), ['SSH ciphers', sshCiphers(ready)]);
   const blocks = ['Berth is running.', labelled(rows)];
   if (demo !== undefined) blocks.push(...demoBlocks(demo));
   const enter: [string, string][] =
@@ -89,10 +102,11 @@ function demoBlocks({ environment, access }: DemoState): string[] {
   const title = `Environment ${statusSentence({ ...environment, name: `${environment.name} (${environment.env_id})` })}`;
   if (access === null) return [`${title}.\n${labelled([hintFor(environment)])}`];
   const rows: [string, string][] = [
-    ['SSH', access.ssh_command ?? 'no own port'],
+    ['SSH', access.ssh_command ?? noWayIn],
     ['Password', access.ssh_password],
   ];
   if (access.sftp_url !== null) rows.push(['SFTP', access.sftp_url]);
+  if (access.shared_port_command !== null) rows.push(['Shared port', access.shared_port_command]);
   const blocks = [`${title}\n${labelled(rows)}`];
   if (access.vscode_config !== null) {
     blocks.push(

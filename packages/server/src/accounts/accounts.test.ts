@@ -3,9 +3,9 @@ import { after, afterEach, before, describe, test } from 'node:test';
 import type { Account, AccountPage, AuditPage, CreatedAccount, Problem } from '@berth/contract';
 import { pathOf, routes } from '@berth/contract';
 import { databases } from '../../../../test/harness/databases.ts';
-import { idExists } from '../environments/table.ts';
 import { makeApp } from '../http/app.ts';
 import type { App } from '../http/app.ts';
+import { claimLoginName } from '../login-names/table.ts';
 import { localPrincipal } from '../sign-in/authenticate.ts';
 import { ControlPlane } from '../testing/control-plane.ts';
 import type { Account as SignedIn } from '../testing/control-plane.ts';
@@ -97,9 +97,46 @@ for (const on of databases) {
 
     test('are not called like an environment, nor an environment like one of them', async () => {
       const { env_id } = await plane.create({ name: 'demo' });
-      assert.equal(await idExists(plane.database, 'member-of-alice'), true);
-      assert.equal(await idExists(plane.database, 'demo-none'), false);
+      assert.equal(await claimLoginName(plane.database, 'member-of-alice', 'environment'), false);
       assert.equal(problemOf(await ask('POST', routes.accounts, { name: env_id }), 409).code, 'name_taken');
+      await plane.database
+        .updateTable('environments')
+        .set({ status: 'deleted' })
+        .where('id', '=', env_id)
+        .execute();
+      assert.equal(problemOf(await ask('POST', routes.accounts, { name: env_id }), 409).code, 'name_taken');
+    });
+
+    test('and environments that are made at once share no name', async () => {
+      for (const [index, isKept] of [true, false].entries()) {
+        const name = `race-${index}`;
+        const claimed = Promise.withResolvers<void>();
+        const asked = Promise.withResolvers<void>();
+        const environment = plane.database.transaction().execute(async (transaction) => {
+          assert.ok(await claimLoginName(transaction, name, 'environment'));
+          claimed.resolve();
+          await asked.promise;
+          if (!isKept) throw new Error('it is not made after all');
+        });
+        environment.catch(() => undefined);
+        await claimed.promise;
+        const account = ask('POST', routes.accounts, { name });
+        asked.resolve();
+        assert.equal((await account).statusCode, isKept ? 409 : 201, name);
+        await Promise.allSettled([environment]);
+        const { count } = await plane.database
+          .selectFrom('login_names')
+          .select((e) => e.fn.countAll<number>().as('count'))
+          .where('name', '=', name)
+          .executeTakeFirstOrThrow();
+        assert.equal(count, 1);
+      }
+    });
+
+    test('give their name back when they are deleted', async () => {
+      const { id } = await make({ name: 'again' });
+      assert.equal((await ask('DELETE', at(id))).statusCode, 204);
+      await make({ name: 'again' });
     });
 
     test("show a member its own customer's only, and an administrator all, by filters", async () => {

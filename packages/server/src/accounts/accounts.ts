@@ -5,10 +5,13 @@ import { audit } from '../audit/audit.ts';
 import type { Actor } from '../audit/audit.ts';
 import { lockCustomer } from '../customers/table.ts';
 import type { Database, Session } from '../database/database.ts';
-import { idExists, renewSecrets } from '../environments/table.ts';
+import { announce } from '../events/notices.ts';
+import { renewSecrets } from '../environments/table.ts';
 import type { Services } from '../http/app.ts';
 import { pageOf, readCursor } from '../http/pages.ts';
 import type { Page } from '../http/pages.ts';
+import { cutKeyLogins } from '../ssh-keys/ssh-keys.ts';
+import { claimLoginName } from '../login-names/table.ts';
 import { accountHash, makePassword, mustBeGoodPassword } from '../secrets/password.ts';
 import { deleteSignIns } from '../tokens/table.ts';
 import { visibleCustomer } from './principal.ts';
@@ -64,14 +67,12 @@ export async function createAccount(
       throw new BerthError('unknown_reference', `customer_id: there is no customer ${customer_id}.`, {
         field: 'customer_id',
       });
-    // `ssh NAME@host` leads to an environment or lets an account jump, so that no name is both.
-    const id = (await idExists(transaction, name))
-      ? undefined
-      : await insertAccount(transaction, { customer_id, name, role, password_hash: hash });
-    if (id === undefined)
+    if (!(await claimLoginName(transaction, name, 'account')))
       throw new BerthError('name_taken', `name: ${JSON.stringify(name)} is in use on this Berth.`, {
         field: 'name',
       });
+    const id = await insertAccount(transaction, { customer_id, name, role, password_hash: hash });
+    await announce(transaction, { topic: 'account', name });
     await audit(transaction, actor, {
       action: 'account.create',
       target: name,
@@ -120,7 +121,7 @@ export async function updateAccount(
 
 /** Its tokens go at once, and its public keys open nothing more within two seconds. @throws BerthError `not_found`, `in_use` */
 export async function removeAccount(
-  database: Database,
+  { database, settings }: Pick<Services, 'database' | 'settings'>,
   principal: Principal,
   actor: Actor,
   id: number,
@@ -133,12 +134,14 @@ export async function removeAccount(
         cure: 'Have another administrator delete it.',
       });
     const keys = await deleteAccounts(transaction, [id]);
-    if (keys > 0) await renewSecrets(transaction, account.customer_id);
+    if (keys.length > 0) await renewSecrets(transaction, account.customer_id);
+    for (const key of keys) await cutKeyLogins(transaction, settings, key);
+    await announce(transaction, { topic: 'customer', id: account.customer_id });
     await audit(transaction, actor, {
       action: 'account.delete',
       target: account.name,
       customerId: account.customer_id,
-      detail: { id, role: account.role, ssh_keys: keys },
+      detail: { id, role: account.role, ssh_keys: keys.length },
     });
   });
 }

@@ -82,7 +82,7 @@ export function accountRoutes(app: App, services: Services): void {
       },
     },
     async (request, reply) => {
-      await removeAccount(database, request.principal, actorOf(request), request.params.id);
+      await removeAccount(services, request.principal, actorOf(request), request.params.id);
       return reply.code(204).send(null);
     },
   );

@@ -3,6 +3,8 @@ import type { Role } from '@berth/contract';
 import { scopes } from '@berth/contract';
 import { sql } from 'kysely';
 import type { Session } from '../database/database.ts';
+import type { SshKeyRow } from '../database/schema.ts';
+import { releaseLoginNames } from '../login-names/table.ts';
 import type { Principal } from './principal.ts';
 
 /** Who uses the socket in the data folder: the account "admin", or the oldest administrator where that is none. */
@@ -103,18 +105,17 @@ export async function passwordOf(
     .executeTakeFirst();
 }
 
-/** @returns undefined when the name is in use */
+/** @returns its id */
 export async function insertAccount(
   session: Session,
   account: { customer_id: number; name: string; role: Role; password_hash: string | null },
-): Promise<number | undefined> {
-  const row = await session
+): Promise<number> {
+  const { id } = await session
     .insertInto('accounts')
     .values(account)
-    .onConflict((conflict) => conflict.column('name').doNothing())
     .returning('id')
-    .executeTakeFirst();
-  return row?.id;
+    .executeTakeFirstOrThrow();
+  return id;
 }
 
 export async function setRole(session: Session, id: number, role: Role): Promise<void> {
@@ -140,14 +141,25 @@ export async function noteLogin(session: Session, id: number, hash?: string | nu
   return (await query.returning('id').executeTakeFirst()) !== undefined;
 }
 
-/** Its tokens and public keys go with it. @returns how many public keys it had */
-export async function deleteAccounts(session: Session, ids: number[]): Promise<number> {
-  if (ids.length === 0) return 0;
-  const keys = await session.deleteFrom('ssh_keys').where('account_id', 'in', ids).returning('id').execute();
+/** Its tokens, public keys and login name go with it. @returns the public keys that it had */
+export async function deleteAccounts(
+  session: Session,
+  ids: number[],
+): Promise<Pick<SshKeyRow, 'customer_id' | 'fingerprint'>[]> {
+  if (ids.length === 0) return [];
+  const keys = await session
+    .deleteFrom('ssh_keys')
+    .where('account_id', 'in', ids)
+    .returning(['customer_id', 'fingerprint'])
+    .execute();
   // Before the account, in the order in which a device that gets its token locks the two.
   await session.deleteFrom('device_logins').where('account_id', 'in', ids).execute();
-  await session.deleteFrom('accounts').where('id', 'in', ids).execute();
-  return keys.length;
+  const gone = await session.deleteFrom('accounts').where('id', 'in', ids).returning('name').execute();
+  await releaseLoginNames(
+    session,
+    gone.map(({ name }) => name),
+  );
+  return keys;
 }
 
 /** Locks them, so that of two requests that take away administrators the second sees what the first left. */

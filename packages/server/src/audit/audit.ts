@@ -55,7 +55,9 @@ export async function audit(session: Session, { principal, source }: Actor, act:
     .execute();
 }
 
-/** JSON has a word for half a character; the database's JSON does not. */
-function wellFormed(_name: string, value: unknown): unknown {
-  return typeof value === 'string' ? value.toWellFormed() : value;
+/**
+ * For `JSON.stringify`: JSON has words for half a character and for the zero one; the database's JSON and text do not.
+ */
+export function wellFormed(_name: string, value: unknown): unknown {
+  return typeof value === 'string' ? value.toWellFormed().replaceAll('\0', '\ufffd') : value;
 }

@@ -1,6 +1,7 @@
 /**
  * Credentials of an environment: its password, its host key, and the files that carry them into its container.
  */
+import type { Exposure } from '@berth/contract';
 import { generateHostKey } from '@berth/ssh';
 import { sql } from 'kysely';
 import type { Session } from '../database/database.ts';
@@ -11,6 +12,7 @@ import { cryptHash, makePassword } from '../secrets/password.ts';
 import { openVariables } from '../environments/variables.ts';
 import { hostKeyPurpose, passwordPurpose } from '../secrets/sealed-columns.ts';
 import type { Settings } from '../settings.ts';
+import { allowsPasswords } from '../customers/table.ts';
 import { listKeys } from '../ssh-keys/table.ts';
 
 const usualPasswordLength = 16;
@@ -89,19 +91,31 @@ export function plainPassword(keyRing: KeyRing, row: CredentialsRow): string {
   return keyRing.open(row.password, passwordPurpose(row.env_id));
 }
 
-/** What the container needs to let the right people in, hashes and keys and no password, and their own variables. */
+/** In the place of a hash: no password is right (shadow(5)). */
+const noPassword = '*';
+
+/**
+ * What the container needs to let the right people in, hashes and keys and no password, and their own variables.
+ *
+ * @param exposure of the container that reads them. Behind the gateway only its certificates get in: what is people's
+ *   would be a way around it.
+ */
 export async function secretFiles(
   session: Session,
   keyRing: KeyRing,
-  environment: Pick<EnvironmentRow, 'id' | 'customer_id' | 'env_vars'>,
+  environment: Pick<EnvironmentRow, 'id' | 'customer_id' | 'env_vars' | 'password_login'>,
   authorityPublic: string,
+  exposure: Exposure,
 ): Promise<{ files: SecretFiles; hostKeyPublic: string }> {
   const credentials = await readCredentials(session, environment.id);
-  const keys = await listKeys(session, environment.customer_id);
+  const direct = exposure === 'direct';
+  const keys = direct ? await listKeys(session, environment.customer_id) : [];
+  const takesPasswords =
+    direct && environment.password_login && (await allowsPasswords(session, environment.customer_id));
   return {
     hostKeyPublic: credentials.host_key_public,
     files: {
-      password_hash: `${credentials.password_hash}\n`,
+      password_hash: `${takesPasswords ? credentials.password_hash : noPassword}\n`,
       authorized_keys: keys.map(({ public_key }) => `${public_key}\n`).join(''),
       ssh_host_ed25519_key: keyRing.open(credentials.host_key, hostKeyPurpose(environment.id)),
       'trusted_user_ca.pub': `${authorityPublic}\n`,

@@ -2,6 +2,7 @@ import assert from 'node:assert/strict';
 import { after, afterEach, before, describe, test } from 'node:test';
 import type { AuditPage, Customer, CustomerPage, Problem } from '@berth/contract';
 import { pathOf, routes } from '@berth/contract';
+import { eventually } from '../../../../test/harness/ssh.ts';
 import { databases } from '../../../../test/harness/databases.ts';
 import { makeApp } from '../http/app.ts';
 import type { App } from '../http/app.ts';
@@ -62,6 +63,41 @@ for (const on of databases) {
       assert.equal((await ask('GET', at(made.id))).statusCode, 404);
       assert.equal((await ask('DELETE', at(made.id))).statusCode, 404);
       assert.equal((await ask('PATCH', at(made.id), { name: 'x' })).statusCode, 404);
+    });
+
+    test('have their passwords switched off and on, which is audited and told', async () => {
+      const made = await make('keys only');
+      assert.equal(made.password_login, true);
+      const said: unknown[] = [];
+      const quiet = plane.services.notices.onAnnouncement((each) => said.push(each));
+      const off = await ask('PATCH', at(made.id), { password_login: false });
+      assert.equal(off.json<Customer>().password_login, false);
+      assert.equal((await ask('GET', at(made.id))).json<Customer>().password_login, false);
+      const both = await ask('PATCH', at(made.id), { name: 'both', password_login: true });
+      assert.deepEqual([both.json<Customer>().name, both.json<Customer>().password_login], ['both', true]);
+      const told = { topic: 'customer', id: made.id };
+      await eventually(
+        () => said,
+        ({ length }) => length >= 2,
+      );
+      quiet();
+      assert.deepEqual(said, [told, told]);
+      const acts = await plane.database
+        .selectFrom('audit')
+        .select(['action', 'target', 'detail'])
+        .where('customer_id', '=', made.id)
+        .orderBy('id')
+        .execute();
+      assert.deepEqual(
+        acts.slice(1).map(({ action, target, detail }) => [action, target, detail]),
+        [
+          ['customer.update', 'keys only', { password_login: false }],
+          ['customer.rename', 'both', { from: 'keys only' }],
+          ['customer.update', 'both', { password_login: true }],
+        ],
+      );
+      problemOf(await ask('PATCH', at(made.id), {}), 400);
+      problemOf(await ask('PATCH', at(made.id), { password_login: 'off' }), 400);
     });
 
     test('come in pages that hold each of them once', async () => {

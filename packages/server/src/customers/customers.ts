@@ -1,15 +1,19 @@
 /** Customers: who environments, people, quotas and catalogues belong to. For administrators. */
 import { BerthError } from '@berth/contract';
-import type { Customer } from '@berth/contract';
+import type { Customer, UpdateCustomer } from '@berth/contract';
 import { mustLeaveAdministrator } from '../accounts/accounts.ts';
 import type { Principal } from '../accounts/principal.ts';
 import { accountIdsOf, deleteAccounts } from '../accounts/table.ts';
+import { deleteEntriesOf } from '../allowlists/table.ts';
 import { audit } from '../audit/audit.ts';
 import type { Actor } from '../audit/audit.ts';
 import { isTaken } from '../database/database.ts';
 import type { Database, Session } from '../database/database.ts';
+import { renewSecrets } from '../environments/table.ts';
+import { announce } from '../events/notices.ts';
 import { pageOf, readCursor } from '../http/pages.ts';
 import type { Page } from '../http/pages.ts';
+import { deleteAllOf } from '../ssh-authorities/table.ts';
 import {
   belongings,
   findCustomer,
@@ -17,7 +21,7 @@ import {
   listCustomers,
   lockCustomer,
   markDeleted,
-  setName,
+  setColumns,
 } from './table.ts';
 import type { CustomerView } from './table.ts';
 
@@ -48,6 +52,7 @@ export async function createCustomer(database: Database, actor: Actor, name: str
   return database.transaction().execute(async (transaction) => {
     const id = await insertCustomer(transaction, wanted);
     if (id === undefined) throw nameTaken(wanted);
+    await announce(transaction, { topic: 'customer', id });
     await audit(transaction, actor, {
       action: 'customer.create',
       target: wanted,
@@ -59,33 +64,38 @@ export async function createCustomer(database: Database, actor: Actor, name: str
 }
 
 /** @throws BerthError `not_found`, `name_taken` */
-export async function renameCustomer(
+export async function updateCustomer(
   database: Database,
   actor: Actor,
   id: number,
-  name: string,
+  input: UpdateCustomer,
 ): Promise<Customer> {
-  const wanted = readName(name);
+  const change = { ...input, ...(input.name === undefined ? {} : { name: readName(input.name) }) };
   try {
     return await database.transaction().execute(async (transaction) => {
       const before = await lockCustomer(transaction, id);
       if (before === undefined) throw noSuchCustomer(id);
-      await setName(transaction, id, wanted);
-      await audit(transaction, actor, {
-        action: 'customer.rename',
-        target: wanted,
-        customerId: id,
-        detail: { from: before },
-      });
+      await setColumns(transaction, id, change);
+      const target = change.name ?? before;
+      if (change.name !== undefined) {
+        const detail = { from: before };
+        await audit(transaction, actor, { action: 'customer.rename', target, customerId: id, detail });
+      }
+      if (change.password_login !== undefined) {
+        const detail = { password_login: change.password_login };
+        await audit(transaction, actor, { action: 'customer.update', target, customerId: id, detail });
+        await renewSecrets(transaction, id);
+        await announce(transaction, { topic: 'customer', id });
+      }
       return getCustomer(transaction, id);
     });
   } catch (error) {
-    throw isTaken(error) ? nameTaken(wanted) : error;
+    throw isTaken(error) && change.name !== undefined ? nameTaken(change.name) : error;
   }
 }
 
 /**
- * Its accounts, their tokens and their public keys go with it.
+ * Its accounts, their tokens and their public keys, and its authorities go with it.
  *
  * @throws BerthError `not_found`, `in_use` while it has environments or kept files, or the account that asks
  */
@@ -107,12 +117,15 @@ export async function removeCustomer(
     const accounts = await accountIdsOf(transaction, id);
     await mustLeaveAdministrator(transaction, accounts);
     const keys = await deleteAccounts(transaction, accounts);
+    await deleteAllOf(transaction, id);
+    await deleteEntriesOf(transaction, { customerId: id });
     await markDeleted(transaction, id);
+    await announce(transaction, { topic: 'customer', id });
     await audit(transaction, actor, {
       action: 'customer.delete',
       target: name,
       customerId: id,
-      detail: { id, accounts: accounts.length, ssh_keys: keys },
+      detail: { id, accounts: accounts.length, ssh_keys: keys.length },
     });
   });
 }

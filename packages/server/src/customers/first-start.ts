@@ -4,10 +4,12 @@
  */
 import { randomBytes } from 'node:crypto';
 import { rmSync } from 'node:fs';
-import { generateHostKey } from '@berth/ssh';
+import { SigningKey, generateHostKey, parsePrivateKey } from '@berth/ssh';
+import { insertAccount } from '../accounts/table.ts';
 import type { DataFolder } from '../data-folder.ts';
 import { writeFileWhole } from '../data-folder.ts';
 import type { Database } from '../database/database.ts';
+import { claimLoginName } from '../login-names/table.ts';
 import type { KeyRing } from '../secrets/key-ring.ts';
 import { authorityPurpose } from '../secrets/sealed-columns.ts';
 import { accountHash, makePassword } from '../secrets/password.ts';
@@ -15,6 +17,8 @@ import { accountHash, makePassword } from '../secrets/password.ts';
 export interface Installation {
   id: string;
   authorityPublic: string;
+  /** What the containers' sshd trusts. */
+  authority: SigningKey;
 }
 
 export async function firstStart(
@@ -47,10 +51,13 @@ export async function firstStart(
       .values({ name: 'default' })
       .returning('id')
       .executeTakeFirstOrThrow();
-    await transaction
-      .insertInto('accounts')
-      .values({ customer_id: customer.id, name: 'admin', role: 'admin', password_hash: passwordHash })
-      .execute();
+    await claimLoginName(transaction, 'admin', 'account');
+    await insertAccount(transaction, {
+      customer_id: customer.id,
+      name: 'admin',
+      role: 'admin',
+      password_hash: passwordHash,
+    });
     return true;
   });
   // Another server was first: the password is in its folder.
@@ -66,6 +73,7 @@ async function readInstallation(database: Database, keyRing: KeyRing): Promise<I
     .selectFrom('installation')
     .select(['id', 'authority_key', 'authority_public'])
     .executeTakeFirst();
-  if (row) keyRing.open(row.authority_key, authorityPurpose);
-  return row && { id: row.id, authorityPublic: row.authority_public };
+  if (!row) return undefined;
+  const authority = new SigningKey(parsePrivateKey(keyRing.open(row.authority_key, authorityPurpose)));
+  return { id: row.id, authorityPublic: row.authority_public, authority };
 }

@@ -11,7 +11,7 @@ import {
 import Type from 'typebox';
 import { actorOf } from '../audit/audit.ts';
 import type { App, Services } from '../http/app.ts';
-import { createCustomer, customersPage, getCustomer, removeCustomer, renameCustomer } from './customers.ts';
+import { createCustomer, customersPage, getCustomer, removeCustomer, updateCustomer } from './customers.ts';
 
 export function customerRoutes(app: App, { database }: Services): void {
   const tags = ['customers'];
@@ -52,9 +52,15 @@ export function customerRoutes(app: App, { database }: Services): void {
     routes.customer,
     {
       config,
-      schema: { summary: 'Rename it', tags, params, body: UpdateCustomer, response: { 200: Customer } },
+      schema: {
+        summary: 'Rename it, or switch passwords off or on for all of its environments',
+        tags,
+        params,
+        body: UpdateCustomer,
+        response: { 200: Customer },
+      },
     },
-    (request) => renameCustomer(database, actorOf(request), request.params.id, request.body.name),
+    (request) => updateCustomer(database, actorOf(request), request.params.id, request.body),
   );
 
   app.delete(

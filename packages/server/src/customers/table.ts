@@ -8,6 +8,7 @@ export interface CustomerView {
   created_at: Date;
   accounts: number;
   environments: number;
+  password_login: boolean;
 }
 
 const views = (session: Session) =>
@@ -17,6 +18,7 @@ const views = (session: Session) =>
       'customers.id',
       'customers.name',
       'customers.created_at',
+      'customers.password_login',
       e
         .selectFrom('accounts')
         .select(sql<number>`count(*)::integer`.as('count'))
@@ -75,8 +77,22 @@ export async function insertCustomer(session: Session, name: string): Promise<nu
 }
 
 /** @throws an error of the unique index when the name is in use */
-export async function setName(session: Session, id: number, name: string): Promise<void> {
-  await session.updateTable('customers').set({ name }).where('id', '=', id).execute();
+export async function setColumns(
+  session: Session,
+  id: number,
+  change: { name?: string; password_login?: boolean },
+): Promise<void> {
+  await session.updateTable('customers').set(change).where('id', '=', id).execute();
+}
+
+/** Whether passwords open the customer's environments at all. */
+export async function allowsPasswords(session: Session, id: number): Promise<boolean> {
+  const { password_login } = await session
+    .selectFrom('customers')
+    .select('password_login')
+    .where('id', '=', id)
+    .executeTakeFirstOrThrow();
+  return password_login;
 }
 
 /** The environments that it has, and those deleted ones whose files are kept. */

@@ -102,6 +102,9 @@ async function openPGlite(folder: string): Promise<OpenDatabase> {
         'ssh_keys',
         'device_logins',
         'audit',
+        'connections',
+        'gateways',
+        'login_failures',
       ]) {
         await sql`vacuum (analyze) ${sql.table(table)}`.execute(database);
       }

@@ -366,6 +366,9 @@ interface AuditSealsTable {
   first_id: number;
   last_id: number;
   hash: Buffer;
+  row_ids: number[];
+  /** SHA-256 of each row's canonical form, 32 bytes a row. */
+  row_digests: Buffer;
 }
 
 export interface Tables {
@@ -405,5 +408,7 @@ export type EventRow = Selectable<EventsTable>;
 export type ImageRow = Selectable<ImagesTable>;
 export type DatasetRow = Selectable<DatasetsTable>;
 export type PortMappingRow = Selectable<PortMappingsTable>;
+export type AllowlistEntryRow = Selectable<AllowlistEntriesTable>;
 export type AuditRow = Selectable<AuditTable>;
+export type ConnectionRow = Selectable<ConnectionsTable>;
 export type DeviceLoginRow = Selectable<DeviceLoginsTable>;

@@ -12,10 +12,13 @@ import type {
   UpdateEnvironment,
 } from '@berth/contract';
 import { pathOf, routes } from '@berth/contract';
+import { generateHostKey } from '@berth/ssh';
+import { eventually } from '../../../../test/harness/ssh.ts';
 import { databases } from '../../../../test/harness/databases.ts';
 import { makeApp } from '../http/app.ts';
 import type { App } from '../http/app.ts';
 import { ControlPlane } from '../testing/control-plane.ts';
+import { updateCustomer } from '../customers/customers.ts';
 import { stopEnvironment } from './environments.ts';
 import type { Account } from '../testing/control-plane.ts';
 
@@ -99,11 +102,175 @@ for (const on of databases) {
       assert.match(access.host_keys[0]?.fingerprint ?? '', /^SHA256:/);
     });
 
-    test('without an own port say nothing that would not work', async () => {
+    const accessOf = async (id: string, who = app) =>
+      (
+        await who.inject({
+          url: pathOf(routes.environmentSsh, { id }),
+          headers: { authorization: `Bearer ${alice.token}` },
+        })
+      ).json<SshAccess>();
+    const withGatewayKeys = async (act: () => Promise<void>) => {
+      const keys = ['ssh-ed25519', 'ecdsa-sha2-nistp256'].map((type) => ({
+        type,
+        private_key: 'sealed',
+        public_key: generateHostKey().publicLine,
+      }));
+      await plane.database.insertInto('gateway_host_keys').values(keys).execute();
+      await act().finally(() => plane.database.deleteFrom('gateway_host_keys').execute());
+    };
+
+    test('say how to get in through the shared port, and by a jump through it', async () => {
+      const { env_id: id, shared_port } = await create({ name: 'demo' });
+      assert.equal(shared_port, 2222);
+      const before = await accessOf(id);
+      assert.equal(before.shared_known_hosts, null, 'as long as there are no keys');
+      await withGatewayKeys(async () => {
+        const access = await accessOf(id);
+        assert.equal(access.shared_port_command, `ssh ${id}@ssh.example.com -p 2222`);
+        assert.equal(access.jump_command, `ssh -J member-of-alice@ssh.example.com:2222 developer@${id}`);
+        const lines = (access.shared_known_hosts ?? '').split('\n');
+        assert.equal(lines.length, 2);
+        for (const line of lines) assert.match(line, /^\[ssh\.example\.com\]:2222 ssh-ed25519 AAAA\S+$/);
+        assert.equal(access.jump_known_hosts, access.known_hosts?.replace('[ssh.example.com]:30000', id));
+        assert.doesNotMatch(JSON.stringify(access), /sealed/);
+      });
+    });
+
+    test('without an own port are reached through the shared one', async () => {
       const { env_id: id } = await create({ name: 'demo', own_port: 'no' });
-      const access = (await call('GET', pathOf(routes.environmentSsh, { id }))).json<SshAccess>();
-      for (const field of ['ssh_port', 'ssh_command', 'vscode_config', 'sftp_url', 'known_hosts'] as const)
-        assert.equal(access[field], null, field);
+      await withGatewayKeys(async () => {
+        const access = await accessOf(id);
+        assert.equal(access.ssh_port, null);
+        assert.equal(access.ssh_command, `ssh ${id}@ssh.example.com -p 2222`);
+        assert.equal(access.sftp_url, `sftp://${id}@ssh.example.com:2222`);
+        assert.equal(
+          access.vscode_config,
+          `Host ${id}\n  HostName ssh.example.com\n  Port 2222\n  User ${id}`,
+        );
+        assert.equal(access.known_hosts, access.shared_known_hosts);
+      });
+    });
+
+    test('without an own port and a shared one say nothing that would not work', async () => {
+      const { env_id: id } = await create({ name: 'demo', own_port: 'no' });
+      const { addresses } = plane.services;
+      const closed = await makeApp(plane.with({}, { addresses: { ...addresses, sharedPort: 0 } }));
+      await withGatewayKeys(async () => {
+        const { env_id, ssh_host, ssh_username, ssh_password, password_changed_at, host_keys, ...others } =
+          await accessOf(id, closed);
+        assert.deepEqual([env_id, host_keys.length], [id, 1]);
+        for (const [field, value] of Object.entries(others)) assert.equal(value, null, field);
+      }).finally(() => closed.close());
+    });
+
+    test('are served and may be used as they were asked for, and as the setting says without that', async () => {
+      const plain = await create({ name: 'plain' });
+      const everything = { local: true, remote: true, agent: true, x11: true, sftp: true };
+      assert.deepEqual(
+        [plain.exposure, plain.forwarding, plain.password_login, plain.wake, plain.running_exposure],
+        [plane.services.settings.exposure, everything, true, true, null],
+      );
+      for (const exposure of ['gateway', 'direct'] as const) {
+        const made = await plane.create({ name: exposure }, plane.with({ exposure }));
+        assert.equal(made.exposure, exposure);
+      }
+      const asked = await create({
+        name: 'asked',
+        exposure: 'gateway',
+        forwarding: { x11: false, agent: false },
+        password_login: false,
+        wake: false,
+      });
+      assert.deepEqual(
+        [asked.exposure, asked.forwarding, asked.password_login, asked.wake],
+        ['gateway', { ...everything, x11: false, agent: false }, false, false],
+      );
+      for (const wrong of [{ forwarding: {} }, { forwarding: { ftp: true } }, { exposure: 'nodeport' }]) {
+        const refused = await call('POST', routes.environments, { name: 'wrong', ...wrong });
+        assert.match(problem(refused, 400, 'bad_request').field ?? '', /^(forwarding(\.ftp)?|exposure)$/);
+      }
+    });
+
+    test('change who serves them from the next start, and the rest of their access at once', async () => {
+      await plane.startReconciler();
+      const { env_id: id } = await create({ name: 'demo', exposure: 'direct' });
+      await plane.until(id, 'running');
+      await plane.database
+        .updateTable('environments')
+        .set({ running_exposure: 'direct' })
+        .where('id', '=', id)
+        .execute();
+      const changed = await change(id, {
+        exposure: 'gateway',
+        forwarding: { remote: false },
+        wake: false,
+      });
+      const shown = changed.json<Environment>();
+      assert.deepEqual(
+        [shown.exposure, shown.running_exposure, shown.ssh_port, shown.wake, shown.forwarding.remote],
+        ['gateway', 'direct', 30000, false, false],
+      );
+      assert.match(shown.notes.join(), /From the next start its own port is served by the gateway/);
+      assert.equal(
+        (await plane.timeline(id)).at(-1),
+        'request: member-of-alice asked: remote forwarding off, waking at a login off, from the next start its own port served by the gateway.',
+      );
+      const back = (
+        await change(id, { exposure: 'direct', forwarding: { remote: true, sftp: false } })
+      ).json<Environment>();
+      assert.deepEqual(
+        [back.running_exposure, back.forwarding.remote, back.forwarding.sftp, back.notes],
+        [null, true, false, []],
+      );
+    });
+
+    test('take no password while theirs or that of their customer is switched off', async () => {
+      await plane.startReconciler();
+      const { env_id: id } = await create({ name: 'demo' });
+      await plane.until(id, 'running');
+      const hash = () => plane.runtime.secrets.get(id)?.password_hash;
+      const is = (pattern: RegExp) => eventually(hash, (found) => pattern.test(found ?? ''));
+      await is(/^\$/);
+      const off = (await change(id, { password_login: false })).json<Environment>();
+      assert.match(off.notes.join(), /Its password is switched off/);
+      await is(/^\*\n$/);
+      assert.equal((await plane.timeline(id)).at(-1), 'request: member-of-alice asked: passwords off.');
+      await change(id, { password_login: true });
+      await is(/^\$/);
+      const { customerId } = alice.principal;
+      const set = (password_login: boolean) =>
+        updateCustomer(plane.database, plane.asker, customerId, { password_login });
+      await set(false);
+      await is(/^\*\n$/);
+      const shown = (await call('GET', pathOf(routes.environment, { id }))).json<Environment>();
+      assert.equal(shown.password_login, true, 'its own word stays');
+      assert.match(shown.notes.join(), /off for all environments of its customer/);
+      await set(true);
+      await is(/^\$/);
+    });
+
+    test("remember a person's stop, until the next start", async () => {
+      await plane.startReconciler();
+      const { env_id: id } = await create({ name: 'demo' });
+      const stopAskedAt = async () =>
+        (
+          await plane.database
+            .selectFrom('environments')
+            .select('stop_asked_at')
+            .where('id', '=', id)
+            .executeTakeFirstOrThrow()
+        ).stop_asked_at;
+      await plane.until(id, 'running');
+      assert.equal(await stopAskedAt(), null);
+      await act(routes.environmentStop, id);
+      await plane.until(id, 'stopped');
+      const asked = await stopAskedAt();
+      assert.ok(asked !== null && Date.now() - asked.getTime() < 60_000);
+      await act(routes.environmentStop, id);
+      assert.deepEqual(await stopAskedAt(), asked, 'a second one changes nothing');
+      await act(routes.environmentStart, id);
+      assert.equal(await stopAskedAt(), null);
+      await plane.until(id, 'running');
     });
 
     test('get another password when asked, which is then shown', async () => {

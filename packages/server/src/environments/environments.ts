@@ -4,7 +4,7 @@
  * A request writes what is wanted, the port, the credentials and a line of the timeline in one transaction and then
  * answers; the reconciler makes it so.
  */
-import { BerthError, defaultResources } from '@berth/contract';
+import { BerthError, defaultResources, everythingForwarded } from '@berth/contract';
 import type {
   CreatedEnvironment,
   CreateEnvironment,
@@ -28,6 +28,7 @@ import {
   readCredentials,
   updatePassword,
 } from '../credentials/credentials.ts';
+import { cutConnections } from '../connections/end.ts';
 import { lockCustomer } from '../customers/table.ts';
 import type { Session } from '../database/database.ts';
 import { datasetsFor } from '../datasets/table.ts';
@@ -39,8 +40,10 @@ import { pageOf, readCursor, strangeCursor } from '../http/pages.ts';
 import type { Page } from '../http/pages.ts';
 import type { Remember } from '../http/repeatable.ts';
 import { defaultImage, imageForNew } from '../images/images.ts';
+import { claimLoginName } from '../login-names/table.ts';
 import { givePort } from '../ports/ports.ts';
 import { activePort, releaseMapping } from '../ports/table.ts';
+import type { Settings } from '../settings.ts';
 import { mustFit } from '../quotas/quotas.ts';
 import { storageFor } from '../storage/storage.ts';
 import { handOver } from '../storage/table.ts';
@@ -49,14 +52,15 @@ import { presentEnvironment, presentSsh } from './present.ts';
 import { areEqual, inWords, resourcesOf, resourcesOfNextRun } from './resources.ts';
 import {
   findEnvironment,
-  idExists,
   insertEnvironment,
   listEnvironments,
   lockEnvironment,
   request,
+  sharedHostKeys,
   updateColumns,
 } from './table.ts';
 import type { EnvironmentChange } from './table.ts';
+import { accessInWords } from './access.ts';
 import { changeVariables, openVariables, sealVariables } from './variables.ts';
 
 /**
@@ -109,7 +113,10 @@ export async function createEnvironment(
       image,
       ...resources,
       ...sealVariables(keyRing, id, env_vars),
-      exposure: settings.exposure,
+      exposure: input.exposure ?? settings.exposure,
+      forwarding: JSON.stringify({ ...everythingForwarded, ...input.forwarding }),
+      password_login: input.password_login ?? true,
+      wake: input.wake ?? true,
       own_port,
       sudo,
       datasets,
@@ -193,7 +200,7 @@ export async function getEnvironment(
 }
 
 /**
- * All but the name hold from the next start.
+ * Name, forwarding, passwords and wake hold at once, all else from the next start.
  *
  * @throws BerthError `not_found`, `wrong_state`, `name_taken`, `bad_request`, `unknown_reference`, `quota_exceeded`
  */
@@ -206,7 +213,9 @@ export async function updateEnvironment(
   const { keyRing } = services;
   return change(services, asker, id, 'update', async (row, session) => {
     const changes: EnvironmentChange = {};
-    const words: string[] = [];
+    const now: string[] = [];
+    /** From the next start. */
+    const later: string[] = [];
     if (input.resources !== undefined) {
       const resources = { ...resourcesOf(row), ...input.resources };
       mustNotShrink(row.storage, resources.storage);
@@ -218,31 +227,47 @@ export async function updateEnvironment(
         useOf(row, isToRun(row) ? nextRun : { ...resources, cpu: 0, memory: 0, gpu: 0 }),
       );
       Object.assign(changes, resources);
-      words.push(inWords(input.resources));
+      later.push(inWords(input.resources));
     }
     if (input.env_vars !== undefined) {
       const variables = changeVariables(openVariables(keyRing, row), input.env_vars);
       Object.assign(changes, sealVariables(keyRing, id, variables));
-      words.push(`other variables (${Object.keys(input.env_vars).toSorted().join(', ')})`);
+      later.push(`other variables (${Object.keys(input.env_vars).toSorted().join(', ')})`);
     }
     if (input.datasets !== undefined) {
       await datasetsFor(session, row.customer_id, input.datasets);
       changes.datasets = input.datasets;
-      words.push(input.datasets.length === 0 ? 'no data sets' : `data sets ${input.datasets.join(', ')}`);
+      later.push(input.datasets.length === 0 ? 'no data sets' : `data sets ${input.datasets.join(', ')}`);
     }
     if (input.sudo !== undefined) {
       changes.sudo = input.sudo;
-      words.push(`sudo ${input.sudo ? 'on' : 'off'}`);
+      later.push(`sudo ${input.sudo ? 'on' : 'off'}`);
     }
-    if (words.length > 0) words[0] = `from the next start ${words[0]}`;
+    if (input.exposure !== undefined) {
+      changes.exposure = input.exposure;
+      later.push(
+        `its own port served by the ${input.exposure === 'gateway' ? 'gateway' : 'container itself'}`,
+      );
+    }
     if (input.name !== undefined) {
       const name = readName(input.name);
       await lockCustomer(session, row.customer_id);
       await mustBeFreeName(session, row.customer_id, name, id);
       changes.name = name;
-      words.unshift(`the name ${JSON.stringify(name)}`);
+      now.push(`the name ${JSON.stringify(name)}`);
     }
-    return { change: changes, asked: words.join(', ') };
+    const { forwarding, password_login, wake } = input;
+    if (forwarding !== undefined) changes.forwarding = JSON.stringify({ ...row.forwarding, ...forwarding });
+    if (password_login !== undefined) changes.password_login = password_login;
+    if (wake !== undefined) changes.wake = wake;
+    now.push(...accessInWords({ forwarding, password_login, wake }));
+    if (later.length > 0) now.push(`from the next start ${later.join(', ')}`);
+    return {
+      change: changes,
+      asked: now.join(', '),
+      // The container has the password's hash, which is written anew.
+      ...(password_login === undefined ? {} : { wanted: {} }),
+    };
   });
 }
 
@@ -256,7 +281,44 @@ export async function startEnvironment(
   id: string,
   input: StartEnvironment = {},
 ): Promise<Environment> {
-  return change(services, asker, id, 'start', async (row, session) => {
+  return change(services, asker, id, 'start', startWith(services, id, input));
+}
+
+/** Somebody who logs in by SSH; `account` null: not known, as with the environment's password. */
+export interface Login {
+  account: string | null;
+  source: string;
+  /** Id of the attempt. */
+  attempt: string;
+}
+
+/** A start that a login asked for. @throws BerthError `not_found`, `wrong_state`, `quota_exceeded`, `ports_exhausted` */
+export async function wakeEnvironment(services: Services, login: Login, id: string): Promise<void> {
+  const decide = startWith(services, id, {});
+  await services.database.transaction().execute(async (transaction) => {
+    const row = await lockLiving(transaction, id, null, 'start');
+    const decision = await decide(row, transaction);
+    if (decision === null) return;
+    const who = login.account === null ? login.source : `${login.account} from ${login.source}`;
+    await carryOut(transaction, id, `A login by ${who}`, decision);
+    await audit(
+      transaction,
+      { principal: null, source: login.source },
+      {
+        action: 'environment.start',
+        target: id,
+        customerId: row.customer_id,
+        ...(login.account === null ? {} : { account: login.account }),
+        detail: { asked: 'login', attempt: login.attempt },
+      },
+    );
+  });
+}
+
+type Decide = (row: EnvironmentRow, session: Session) => Decision | null | Promise<Decision | null>;
+
+function startWith(services: Services, id: string, input: StartEnvironment): Decide {
+  return async (row, session) => {
     const { cpu, memory, gpu } = { ...resourcesOf(row), ...input.resources };
     const next = { cpu, memory, gpu, storage: row.storage };
     if (isToRun(row)) {
@@ -282,16 +344,25 @@ export async function startEnvironment(
       asked: input.resources === undefined ? 'start' : `start, this time with ${inWords(input.resources)}`,
       events,
     };
-  });
+  };
 }
 
 /** @throws BerthError `not_found`, `wrong_state` */
 export async function stopEnvironment(services: Services, asker: Asker, id: string): Promise<Environment> {
-  return change(services, asker, id, 'stop', (row) =>
-    row.wanted === 'stopped' || row.status === 'failed'
-      ? null
-      : { wanted: { wanted: 'stopped', status: 'stopping', restart_wanted: false }, asked: 'stop' },
-  );
+  return change(services, asker, id, 'stop', async (row, session) => {
+    if (row.wanted === 'stopped' || row.status === 'failed') return null;
+    const sentence = `The environment ${id} is being stopped.`;
+    await cutConnections(session, services.settings, { environment: id }, sentence);
+    return {
+      wanted: {
+        wanted: 'stopped',
+        status: 'stopping',
+        restart_wanted: false,
+        stop_asked_at: new Date(),
+      },
+      asked: 'stop',
+    };
+  });
 }
 
 /** @throws BerthError `not_found`, `wrong_state` */
@@ -347,7 +418,13 @@ export async function sshAccess(
   const row = await findEnvironment(database, id, visibleCustomer(principal));
   if (!row) throw noSuchEnvironment(id);
   const credentials = await readCredentials(database, id);
-  return presentSsh(row, credentials, plainPassword(keyRing, credentials), addresses);
+  return presentSsh(row, {
+    credentials,
+    password: plainPassword(keyRing, credentials),
+    account: principal.account,
+    sharedHostKeys: await sharedHostKeys(database),
+    addresses,
+  });
 }
 
 /** The old password opens no new connection within two seconds. @throws BerthError `not_found`, `wrong_state` */
@@ -359,9 +436,17 @@ export async function resetPassword(
   const password = newPassword(services.settings);
   await change(services, asker, id, 'reset-password', async (_row, session) => {
     await updatePassword(session, services.keyRing, id, password);
+    await cutPasswordLogins(session, services.settings, id);
     return { wanted: {}, asked: 'new password' };
   });
   return { ssh_password: password.plain };
+}
+
+/** Whoever came in by the old password; in force by itself for those who come. */
+export async function cutPasswordLogins(session: Session, settings: Settings, id: string): Promise<void> {
+  const sentence = `The environment ${id} has a new password. Log in again with that.`;
+  for (const method of ['password', 'keyboard-interactive'] as const)
+    await cutConnections(session, settings, { environment: id, method }, sentence);
 }
 
 interface Decision {
@@ -384,25 +469,15 @@ async function change(
   asker: Asker,
   id: string,
   act: string,
-  decide: (row: EnvironmentRow, session: Session) => Decision | null | Promise<Decision | null>,
+  decide: Decide,
 ): Promise<Environment> {
   const { principal } = asker;
   return services.database.transaction().execute(async (transaction) => {
-    const row = await lockEnvironment(transaction, id, visibleCustomer(principal));
-    if (!row) throw noSuchEnvironment(id);
-    if (row.wanted === 'deleted' && act !== 'delete') {
-      throw new BerthError('wrong_state', `The environment ${id} is being deleted.`, {
-        cure: 'Create a new one.',
-      });
-    }
+    const row = await lockLiving(transaction, id, visibleCustomer(principal), act);
     const decision = await decide(row, transaction);
     if (decision !== null) {
-      const { wanted, asked, events = [] } = decision;
-      if (decision.change) await updateColumns(transaction, id, decision.change);
-      const generation = wanted && (await request(transaction, id, wanted));
-      const line: NewEvent = { kind: 'request', message: `${principal.account} asked: ${asked}.` };
-      if (wanted?.status !== undefined) line.status = wanted.status as Status;
-      await addEvents(transaction, id, [line, ...events], generation);
+      const { asked } = decision;
+      await carryOut(transaction, id, principal.account, decision);
       if (act === 'delete' || row.customer_id !== principal.customerId) {
         await audit(transaction, asker, {
           action: `environment.${act}`,
@@ -415,6 +490,30 @@ async function change(
     // Read before others can go on: what is asked for may be done, or gone, right after.
     return getEnvironment({ ...services, database: transaction }, principal, id);
   });
+}
+
+/** @throws BerthError `not_found`; `wrong_state` when it is being deleted and asked for anything else */
+async function lockLiving(
+  session: Session,
+  id: string,
+  customerId: number | null,
+  act: string,
+): Promise<EnvironmentRow> {
+  const row = await lockEnvironment(session, id, customerId);
+  if (!row) throw noSuchEnvironment(id);
+  if (row.wanted !== 'deleted' || act === 'delete') return row;
+  throw new BerthError('wrong_state', `The environment ${id} is being deleted.`, {
+    cure: 'Create a new one.',
+  });
+}
+
+async function carryOut(session: Session, id: string, who: string, decision: Decision): Promise<void> {
+  const { wanted, change: columns, asked, events = [] } = decision;
+  if (columns) await updateColumns(session, id, columns);
+  const generation = wanted && (await request(session, id, wanted));
+  const line: NewEvent = { kind: 'request', message: `${who} asked: ${asked}.` };
+  if (wanted?.status !== undefined) line.status = wanted.status as Status;
+  await addEvents(session, id, [line, ...events], generation);
 }
 
 /** @throws BerthError `forbidden` */
@@ -496,7 +595,7 @@ async function mustBeFreeName(
 async function freshId(session: Session, name: string): Promise<string> {
   for (;;) {
     const id = makeEnvironmentId(name);
-    if (!(await idExists(session, id))) return id;
+    if (await claimLoginName(session, id, 'environment')) return id;
   }
 }
 

@@ -31,6 +31,10 @@ const shown = [
   'e.datasets',
   'e.env_var_names',
   'e.running_resources',
+  'e.running_exposure',
+  'e.forwarding',
+  'e.password_login',
+  'e.wake',
 ] as const;
 
 const rows = (session: Session) =>
@@ -45,6 +49,11 @@ const rows = (session: Session) =>
         .whereRef('p.env_id', '=', 'e.id')
         .where('p.status', '=', 'active')
         .as('port'),
+      e
+        .selectFrom('customers as k')
+        .select('k.password_login')
+        .whereRef('k.id', '=', 'e.customer_id')
+        .as('customer_password_login'),
       ...(['password_changed_at', 'password_notice_at'] as const).map((column) =>
         e
           .selectFrom('ssh_credentials as c')
@@ -55,7 +64,7 @@ const rows = (session: Session) =>
     ])
     .where('e.status', '<>', 'deleted');
 
-/** What is shown of a row, with the port that is the environment's now, and the age of its password. */
+/** What is shown of a row, with the port that is the environment's now, and what is said of its password. */
 export type EnvironmentWithPort = InferResult<ReturnType<typeof rows>>[number];
 
 /** `customerId` null: whoever's. */
@@ -188,16 +197,10 @@ export async function insertEnvironment(session: Session, row: NewEnvironmentRow
     .execute();
 }
 
-/** Whether an environment, even a deleted one, or an account is called so: both are user names on the way in. */
-export async function idExists(session: Session, id: string): Promise<boolean> {
-  const row = await session
-    .selectFrom('environments')
-    .select('id')
-    .where('id', '=', id)
-    .unionAll(session.selectFrom('accounts').select('name as id').where('name', '=', id))
-    .limit(1)
-    .executeTakeFirst();
-  return row !== undefined;
+/** Public key lines of the shared port; none as long as no gateway has asked for keys. */
+export async function sharedHostKeys(session: Session): Promise<string[]> {
+  const rows = await session.selectFrom('gateway_host_keys').select('public_key').orderBy('type').execute();
+  return rows.map(({ public_key }) => public_key);
 }
 
 export type EnvironmentChange = Updateable<EnvironmentsTable>;
@@ -207,13 +210,19 @@ export async function updateColumns(session: Session, id: string, change: Enviro
   await session.updateTable('environments').set(change).where('id', '=', id).execute();
 }
 
-/** Writes down what is wanted from now on, and wakes the reconciler. @returns the new generation */
+/**
+ * Writes down what somebody wants from now on, and wakes the reconciler; a stop with its time, which the next start forgets.
+ *
+ * @returns the new generation
+ */
 export async function request(session: Session, id: string, change: EnvironmentChange): Promise<number> {
   const row = await session
     .updateTable('environments')
     .set({
       ...change,
       ...(change.status === undefined ? {} : { status_since: sql<Date>`clock_timestamp()`, step: null }),
+      ...(change.wanted === 'stopped' ? { stop_asked_at: sql<Date>`clock_timestamp()` } : {}),
+      ...(change.wanted === 'running' ? { stop_asked_at: null } : {}),
       generation: sql<number>`generation + 1`,
       due_at: sql<Date>`now()`,
       attempts: 0,

@@ -64,6 +64,16 @@ export async function listEvents(
     .execute();
 }
 
+export async function lastEvent(session: Session, id: string): Promise<EventRow | undefined> {
+  return session
+    .selectFrom('environment_events')
+    .selectAll()
+    .where('env_id', '=', id)
+    .orderBy('id', 'desc')
+    .limit(1)
+    .executeTakeFirst();
+}
+
 /** @throws BerthError `bad_request` when the cursor is none */
 export async function pageOfEvents(
   session: Session,

@@ -13,6 +13,8 @@ export type Announcement =
   | { topic: 'account'; name: string }
   | { topic: 'lockout'; target: string; source: string }
   | { topic: 'ban'; source: string }
+  /** Secrets were sealed anew. */
+  | { topic: 'secrets' }
   /** Live connections that shall end, with the sentence for the person. */
   | { topic: 'end'; which: Which; sentence: string };
 

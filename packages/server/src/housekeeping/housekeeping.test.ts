@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { after, afterEach, before, describe, test } from 'node:test';
 import { databases } from '../../../../test/harness/databases.ts';
+import { seal } from '../audit/sealing.ts';
 import { getEnvironment, sshAccess } from '../environments/environments.ts';
 import type { Services } from '../http/app.ts';
 import type { Settings } from '../settings.ts';
@@ -78,10 +79,12 @@ for (const on of databases) {
 
     test('keeps everything for ever where the settings say 0', async () => {
       const ancient = await deleted('for-ever', 4000);
+      await seal(plane.database);
       await plane.database
         .insertInto('audit')
         .values({ action: 'x', outcome: 'done', detail: '{}', at: daysAgo(4000) })
         .execute();
+      await seal(plane.database);
       await keepHouse(withSettings({ 'retention.events': 0, 'retention.audit': 0, 'retention.history': 0 }));
       assert.deepEqual(await known(), [ancient]);
       assert.ok((await plane.timeline(ancient)).length > 0);

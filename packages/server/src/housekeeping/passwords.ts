@@ -1,6 +1,7 @@
 /** Passwords of environments that have become too old: announced in the timeline, then replaced. */
 import { setImmediate as breathe } from 'node:timers/promises';
 import { newPassword, noticeDaysOf, passwordExpiry, updatePassword } from '../credentials/credentials.ts';
+import { cutPasswordLogins } from '../environments/environments.ts';
 import { lockEnvironment, request } from '../environments/table.ts';
 import { addEvents } from '../events/events.ts';
 import type { Services } from '../http/app.ts';
@@ -36,6 +37,7 @@ export async function replacePasswords({ database, settings, keyRing, stopping }
       const [still] = await passwordsToReplace(transaction, days, id);
       if (!row || !still) return;
       await updatePassword(transaction, keyRing, id, password);
+      await cutPasswordLogins(transaction, settings, id);
       const generation = await request(transaction, id, {});
       const age = Math.floor((Date.now() - still.changedAt.getTime()) / dayMs);
       const message = `Its password was replaced after ${age} days.`;

@@ -1,12 +1,16 @@
 /** Housekeeping's queries: what has served its time. */
 import { sql } from 'kysely';
+import { pruneAudit } from '../audit/retention.ts';
 import type { Session } from '../database/database.ts';
 import { keptHours } from '../http/repeatable.ts';
+import { releaseLoginNames } from '../login-names/table.ts';
 import type { Settings } from '../settings.ts';
 
 /** Any number: names the lock among servers that keep house. */
 const housekeepingLock = 7_203_554;
 const rowsAtOnce = 1000;
+/** How long a gateway worker that is gone stays known. */
+const goneGatewayDays = 7;
 
 /** Held until the transaction ends. @returns false when another server has it */
 export async function lockHousekeeping(session: Session): Promise<boolean> {
@@ -15,7 +19,10 @@ export async function lockHousekeeping(session: Session): Promise<boolean> {
   return rows[0]?.locked === true;
 }
 
-type Retention = Pick<Settings, 'retention.events' | 'retention.audit' | 'retention.history'>;
+type Retention = Pick<
+  Settings,
+  'retention.events' | 'retention.audit' | 'retention.history' | 'lockout.windowMinutes'
+>;
 
 /** Deletes at most a thousand rows of each kind. @returns how many of which */
 export async function deleteExpired(session: Session, settings: Retention): Promise<Record<string, number>> {
@@ -23,6 +30,7 @@ export async function deleteExpired(session: Session, settings: Retention): Prom
     'retention.events': eventDays,
     'retention.audit': auditDays,
     'retention.history': historyDays,
+    'lockout.windowMinutes': windowMinutes,
   } = settings;
   const limit = sql`limit ${sql.lit(rowsAtOnce)}`;
   const before = (days: number) => sql`now() - make_interval(days => ${days}::integer)`;
@@ -48,6 +56,17 @@ export async function deleteExpired(session: Session, settings: Retention): Prom
     (select account_id, key from repeatable_requests
      where created_at < now() - make_interval(hours => ${keptHours}::integer) ${limit})`,
   );
+  await remove(
+    'gateways',
+    sql`delete from gateways where id in
+    (select id from gateways where seen_at < ${before(goneGatewayDays)} ${limit})`,
+  );
+  const windowStart = sql`now() - make_interval(mins => ${windowMinutes}::integer)`;
+  await remove(
+    'failed logins',
+    sql`delete from login_failures where id in
+    (select id from login_failures where at < ${windowStart} ${limit})`,
+  );
   if (eventDays > 0) {
     await remove(
       'events',
@@ -57,17 +76,30 @@ export async function deleteExpired(session: Session, settings: Retention): Prom
     );
   }
   if (auditDays > 0) {
-    await remove(
-      'audit records',
-      sql`delete from audit where id in
-      (select id from audit where at < ${before(auditDays)} ${limit})`,
-    );
+    deleted['audit records'] = await pruneAudit(session, auditDays);
+    // Within the window they still say which failures count no more.
+    for (const [table, setAt] of [
+      ['lockouts', 'locked_at'],
+      ['bans', 'banned_at'],
+    ] as const) {
+      const over = sql`least(until, cleared_at) < ${before(auditDays)} and ${sql.ref(setAt)} < ${windowStart}`;
+      await remove(
+        table,
+        sql`delete from ${sql.table(table)} where id in
+        (select id from ${sql.table(table)} where ${over} ${limit})`,
+      );
+    }
   }
   if (historyDays > 0) {
     await remove(
       'port mappings',
       sql`delete from port_mappings where id in
       (select id from port_mappings where status = 'released' and released_at < ${before(historyDays)} ${limit})`,
+    );
+    await remove(
+      'connections',
+      sql`delete from connections where id in
+      (select id from connections where ended_at < ${before(historyDays)} ${limit})`,
     );
     await remove('environments', await forgetEnvironments(session, before(historyDays), limit));
   }
@@ -87,9 +119,14 @@ async function forgetEnvironments(
         and (o.status <> 'deleted' or o.storage_kept_since is not null))
     ${limit}`.execute(session);
   const ids = sql`${rows.map(({ id }) => id)}::text[]`;
-  for (const table of ['environment_events', 'port_mappings', 'ssh_credentials']) {
+  for (const table of ['environment_events', 'port_mappings', 'ssh_credentials', 'allowlist_entries']) {
     await sql`delete from ${sql.table(table)} where env_id = any(${ids})`.execute(session);
   }
+  await sql`update lockouts set env_id = null where env_id = any(${ids})`.execute(session);
+  await releaseLoginNames(
+    session,
+    rows.map(({ id }) => id),
+  );
   return sql`delete from environments where id = any(${ids})`;
 }
 

@@ -13,7 +13,19 @@ import { makeApp } from './app.ts';
 import type { App } from './app.ts';
 
 /** A thing of alice's, in the place of a path's parameter. */
-type Thing = 'environment' | 'key' | 'token' | 'account' | 'customer' | 'image' | 'dataset' | 'storage';
+type Thing =
+  | 'environment'
+  | 'connection'
+  | 'key'
+  | 'token'
+  | 'account'
+  | 'customer'
+  | 'image'
+  | 'dataset'
+  | 'storage'
+  | 'entry'
+  | 'authority'
+  | 'lockout';
 
 /**
  * - `public`: answers without asking who is there
@@ -41,6 +53,8 @@ const rules: Record<string, Rule> = {
   [`GET ${routes.metrics}`]: 'admin',
   [`GET ${routes.platform}`]: 'admin',
   [`GET ${routes.audit}`]: 'admin',
+  [`GET ${routes.auditExport}`]: 'admin',
+  [`GET ${routes.auditVerify}`]: 'admin',
   [`GET ${routes.backup}`]: 'admin',
   [`POST ${routes.restore}`]: 'admin',
   [`POST ${routes.rotateSecrets}`]: 'admin',
@@ -92,7 +106,24 @@ const rules: Record<string, Rule> = {
   [`GET ${routes.sshKeys}`]: 'own',
   [`POST ${routes.sshKeys}`]: 'own',
   [`DELETE ${routes.sshKey}`]: 'key',
+  [`GET ${routes.sshAuthorities}`]: 'own',
+  [`POST ${routes.sshAuthorities}`]: 'own',
+  [`DELETE ${routes.sshAuthority}`]: 'authority',
+  [`GET ${routes.sshRevocations}`]: 'own',
+  [`PUT ${routes.sshRevocations}`]: 'own',
+  [`DELETE ${routes.sshRevocations}`]: 'own',
+  [`GET ${routes.lockouts}`]: 'own',
+  [`DELETE ${routes.lockout}`]: 'lockout',
+  [`GET ${routes.bans}`]: 'admin',
+  [`DELETE ${routes.ban}`]: 'admin',
   [`GET ${routes.ports}`]: 'own',
+  [`GET ${routes.connections}`]: 'own',
+  [`GET ${routes.connection}`]: 'connection',
+  [`DELETE ${routes.connection}`]: 'connection',
+  [`GET ${routes.allowlist}`]: 'own',
+  [`POST ${routes.allowlist}`]: 'own',
+  [`GET ${routes.allowlistCheck}`]: 'own',
+  [`DELETE ${routes.allowlistEntry}`]: 'entry',
 };
 
 /** Bodies that fit, where a route wants one before it looks at anything. */
@@ -109,7 +140,10 @@ const bodies: Record<string, object> = {
   [`POST ${routes.datasets}`]: { name: 'new', kind: 'volume', source: 'new' },
   [`POST ${routes.environments}`]: { name: 'new' },
   [`POST ${routes.sshKeys}`]: { name: 'new', public_key: 'ssh-ed25519 AAAA' },
+  [`POST ${routes.sshAuthorities}`]: { name: 'new', public_key: 'ssh-ed25519 AAAA' },
+  [`PUT ${routes.sshRevocations}`]: { list: 'AAAA' },
   [`POST ${routes.tokens}`]: { name: 'new' },
+  [`POST ${routes.allowlist}`]: { network: '192.0.2.0/24' },
   [`POST ${routes.ownPassword}`]: { current: 'x', new: 'y' },
   [`POST ${routes.deviceApproval}`]: { user_code: 'ABCD-EFGH' },
 };
@@ -181,6 +215,22 @@ describe('who may ask', () => {
       .values({ name: 'hers', kind: 'volume', source: 'hers', read_only: true, customers })
       .execute();
     hers.dataset = 'hers';
+    hers.connection = 'connectionofhers0001';
+    await database
+      .insertInto('connections')
+      .values({
+        id: hers.connection,
+        gateway: 'gatewayofhers000001',
+        env_id: hers.environment,
+        customer_id: customerId,
+        method: 'password',
+        way: 'own-port',
+        source: '192.0.2.1',
+        source_port: 50_000,
+        client: 'SSH-2.0-test',
+        started_at: new Date(),
+      })
+      .execute();
     const kept = await plane.create({ name: 'kept' }, plane.services, alice.principal);
     await database
       .updateTable('environments')
@@ -188,6 +238,37 @@ describe('who may ask', () => {
       .where('id', '=', kept.env_id)
       .execute();
     hers.storage = kept.env_id;
+    const entry = await database
+      .insertInto('allowlist_entries')
+      .values({ customer_id: customerId, network: '203.0.113.0/24', note: 'hers' })
+      .returning('id')
+      .executeTakeFirstOrThrow();
+    hers.entry = String(entry.id);
+    const authority = await database
+      .insertInto('ssh_authorities')
+      .values({
+        customer_id: customerId,
+        name: 'hers',
+        type: 'ssh-ed25519',
+        fingerprint: 'SHA256:authority',
+        public_key: 'ssh-ed25519 AAAA',
+      })
+      .returning('id')
+      .executeTakeFirstOrThrow();
+    hers.authority = String(authority.id);
+    const lockout = await database
+      .insertInto('lockouts')
+      .values({
+        target: hers.environment,
+        env_id: hers.environment,
+        customer_id: customerId,
+        source: '203.0.113.7',
+        failures: 5,
+        until: new Date(Date.now() + 1_800_000),
+      })
+      .returning('id')
+      .executeTakeFirstOrThrow();
+    hers.lockout = String(lockout.id);
   });
   after(async () => {
     await app.close();
@@ -312,6 +393,10 @@ describe('who may ask', () => {
       customer: '999999',
       image: 'none',
       dataset: 'none',
+      connection: 'noneofthemis00001',
+      entry: '999999',
+      authority: '999999',
+      lockout: '999999',
     };
     for (const route of things()) {
       const thing = ruleOf(route) as Thing;
@@ -379,6 +464,9 @@ describe('who may ask', () => {
       [routes.images, ({ name }) => name === hers.image],
       [routes.datasets, ({ name }) => name === hers.dataset],
       [routes.keptStorage, ({ env_id }) => env_id === hers.storage],
+      [routes.connections, ({ id }) => id === hers.connection],
+      [routes.allowlist, ({ id }) => id === Number(hers.entry)],
+      [routes.lockouts, ({ id }) => id === Number(hers.lockout)],
     ];
     for (const [url, isHers] of lists) {
       const sees = async ({ token }: Account) => {
@@ -387,7 +475,7 @@ describe('who may ask', () => {
       };
       assert.deepEqual([await sees(alice), await sees(bob), await sees(chief)], [true, false, true], url);
     }
-    for (const url of [routes.sshKeys, routes.tokens]) {
+    for (const url of [routes.sshKeys, routes.sshAuthorities, routes.tokens]) {
       const answer = await app.inject({ url, headers: { authorization: `Bearer ${bob.token}` } });
       const { items } = answer.json<{ items: { account?: string; name: string }[] }>();
       assert.ok(!items.some(({ name }) => name === 'laptop' || name === 'hers'), url);

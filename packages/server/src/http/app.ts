@@ -6,6 +6,7 @@
 import { randomUUID } from 'node:crypto';
 import { BerthError, Problem, routes } from '@berth/contract';
 import type { Scope } from '@berth/contract';
+import type { SigningKey } from '@berth/ssh';
 import fastifyCookie from '@fastify/cookie';
 import fastifyHelmet from '@fastify/helmet';
 import fastifyRateLimit from '@fastify/rate-limit';
@@ -27,19 +28,27 @@ import type {
 import type { Logger } from 'pino';
 import type { Principal } from '../accounts/principal.ts';
 import { accountRoutes } from '../accounts/routes.ts';
+import type { AuthLog } from '../audit/auth-log.ts';
+import { allowlistRoutes } from '../allowlists/routes.ts';
 import { auditRoutes } from '../audit/routes.ts';
+import { connectionRoutes } from '../connections/routes.ts';
 import { customerRoutes } from '../customers/routes.ts';
 import { deviceRoutes } from '../devices/routes.ts';
 import { datasetRoutes } from '../datasets/routes.ts';
 import type { Addresses } from '../environments/present.ts';
 import { environmentRoutes } from '../environments/routes.ts';
+import type { Directory } from '../control/directory.ts';
+import type { UpstreamAddresses } from '../control/upstream.ts';
 import type { Notices } from '../events/notices.ts';
 import { imageRoutes } from '../images/routes.ts';
 import { backupRoutes } from '../backup/routes.ts';
 import type { DataFolder } from '../data-folder.ts';
 import type { Database, PoolUse } from '../database/database.ts';
 import type { Lifecycle } from '../lifecycle.ts';
+import type { GatewayMetrics } from '../metrics/gateway-metrics.ts';
 import { Metrics } from '../metrics/metrics.ts';
+import type { LoginFailures } from '../lockouts/login-failures.ts';
+import { lockoutRoutes } from '../lockouts/routes.ts';
 import { metricsRoutes } from '../metrics/routes.ts';
 import { platformRoutes } from '../platform/routes.ts';
 import type { Platform } from '../platform/platform.ts';
@@ -52,6 +61,7 @@ import type { SettingInForce, Settings } from '../settings.ts';
 import { authenticate, localPrincipal } from '../sign-in/authenticate.ts';
 import { TooManyTries, networkOf } from '../sign-in/limits.ts';
 import { signInRoutes } from '../sign-in/routes.ts';
+import { sshAuthorityRoutes } from '../ssh-authorities/routes.ts';
 import { sshKeyRoutes } from '../ssh-keys/routes.ts';
 import { tokenRoutes } from '../tokens/routes.ts';
 import { storageRoutes } from '../storage/routes.ts';
@@ -78,10 +88,19 @@ export interface Services {
   folder: DataFolder;
   /** null: HTTP. */
   certificate: Certificate | null;
+  /** What this server shows to gateways on other machines; null: there are none. */
+  controlCertificate: Certificate | null;
   lifecycle: Lifecycle;
   poolUse: () => PoolUse;
   queriesRun: () => number;
+  gatewayMetrics: GatewayMetrics;
+  authLog: AuthLog;
   notices: Notices;
+  directory: Directory;
+  upstreamAddresses: UpstreamAddresses;
+  loginFailures: LoginFailures;
+  /** Signs what opens the environments. */
+  authority: SigningKey;
   platform: Platform;
   addresses: Addresses;
   logger: Logger;
@@ -228,7 +247,11 @@ export async function makeApp(services: Services): Promise<App> {
     for (const register of [
       environmentRoutes,
       sshKeyRoutes,
+      sshAuthorityRoutes,
+      lockoutRoutes,
       portRoutes,
+      connectionRoutes,
+      allowlistRoutes,
       signInRoutes,
       deviceRoutes,
       tokenRoutes,

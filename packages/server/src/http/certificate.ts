@@ -1,18 +1,28 @@
 /**
- * The API's own certificate: read from the files that `tls` names, and read again when they change, so that a
- * renewed one is in force without a restart. A file that does not fit is told to the log and to the platform's notes;
+ * A certificate that this server shows, the API's or the control protocol's: read from the files that the settings name,
+ * with the authority of those who have to show one, and read again when they change, so that a renewed one is in force
+ * without a restart. A file that does not fit is told to the log and to the platform's notes;
  * the certificate before it stays.
  */
 import { X509Certificate } from 'node:crypto';
 import { readFileSync, watch } from 'node:fs';
 import { dirname } from 'node:path';
 import { createSecureContext } from 'node:tls';
+import { isDeepStrictEqual } from 'node:util';
 import type { Server } from 'node:https';
 import type { Logger } from 'pino';
 
 interface Pair {
   cert: string;
   key: string;
+  /** Of whoever has to show a certificate, too. */
+  ca?: string;
+}
+
+interface Files {
+  certificate: string;
+  key: string;
+  authority?: string;
 }
 
 /** Also where the file system tells of no changes, such as a network's. */
@@ -23,25 +33,31 @@ const dayMs = 24 * 60 * 60 * 1000;
 const noticeDays = 14;
 
 export class Certificate {
-  readonly #files: { certificate: string; key: string };
+  readonly #files: Files;
+  /** The group of settings that names the files. */
+  readonly #settings: string;
   #pair: Pair;
   #expires: Date;
   #fault: string | null = null;
 
-  private constructor(files: { certificate: string; key: string }, pair: Pair) {
+  private constructor(files: Files, settings: string, pair: Pair) {
     this.#files = files;
+    this.#settings = settings;
     this.#pair = pair;
     this.#expires = expiryOf(pair);
   }
 
-  /** @throws Error with a sentence for people when the files do not make a certificate with its key */
-  static open(files: { certificate: string; key: string }): Certificate {
+  /**
+   * @param settings the group of settings that names the files, such as `tls`
+   * @throws Error with a sentence for people when the files do not make a certificate with its key
+   */
+  static open(files: Files, settings = 'tls'): Certificate {
     try {
-      return new Certificate(files, readPair(files));
+      return new Certificate(files, settings, readPair(files));
     } catch (error) {
-      throw new Error(`tls.certificate and tls.key cannot be used: ${(error as Error).message}`, {
-        cause: error,
-      });
+      const names = Object.keys(files).map((name) => `${settings}.${name}`);
+      const list = `${names.slice(0, -1).join(', ')} and ${names.at(-1)}`;
+      throw new Error(`${list} cannot be used: ${(error as Error).message}`, { cause: error });
     }
   }
 
@@ -72,13 +88,13 @@ export class Certificate {
     const notes: string[] = [];
     if (this.#fault !== null)
       notes.push(
-        `The changed tls.certificate or tls.key cannot be used, the one before stays: ${this.#fault}`,
+        `The changed ${this.#settings}.certificate or ${this.#settings}.key cannot be used, the one before stays: ${this.#fault}`,
       );
     const days = Math.floor((this.#expires.getTime() - now.getTime()) / dayMs);
     const when = this.#expires.toISOString().slice(0, 10);
-    if (days < 0) notes.push(`The certificate in tls.certificate expired on ${when}.`);
+    if (days < 0) notes.push(`The certificate in ${this.#settings}.certificate expired on ${when}.`);
     else if (days < noticeDays)
-      notes.push(`The certificate in tls.certificate expires on ${when}, in ${days} days.`);
+      notes.push(`The certificate in ${this.#settings}.certificate expires on ${when}, in ${days} days.`);
     return notes;
   }
 
@@ -86,7 +102,7 @@ export class Certificate {
     try {
       const pair = readPair(this.#files);
       this.#fault = null;
-      if (pair.cert === this.#pair.cert && pair.key === this.#pair.key) return;
+      if (isDeepStrictEqual(pair, this.#pair)) return;
       server.setSecureContext(pair);
       this.#pair = pair;
       this.#expires = expiryOf(pair);
@@ -101,8 +117,14 @@ export class Certificate {
 }
 
 /** @throws Error when a file cannot be read, is not PEM, or the key is not that of the certificate */
-function readPair({ certificate, key }: { certificate: string; key: string }): Pair {
-  const pair = { cert: readFileSync(certificate, 'utf8'), key: readFileSync(key, 'utf8') };
+function readPair({ certificate, key, authority }: Files): Pair {
+  const pair = {
+    cert: readFileSync(certificate, 'utf8'),
+    key: readFileSync(key, 'utf8'),
+    ...(authority === undefined ? {} : { ca: readFileSync(authority, 'utf8') }),
+  };
+  // What is no certificate would be passed over, and then everybody's were refused.
+  if (pair.ca !== undefined) new X509Certificate(pair.ca);
   createSecureContext(pair);
   return pair;
 }

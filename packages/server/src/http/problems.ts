@@ -1,7 +1,7 @@
 /** Errors as RFC 9457 problem documents. What is not in the catalogue is told to the log only. */
 import { BerthError, errorCatalogue, links } from '@berth/contract';
 import type { ErrorCode, Problem } from '@berth/contract';
-import type { FastifyReply, FastifyRequest } from 'fastify';
+import type { FastifyBaseLogger, FastifyReply, FastifyRequest } from 'fastify';
 import { RuntimeError } from '../runtime/runtime.ts';
 
 interface ValidationFault {
@@ -19,7 +19,10 @@ interface HttpFault extends Error {
   validationContext?: string;
 }
 
-export function toProblem(error: unknown, request: FastifyRequest): Problem {
+/** Of a request, what the log is told where an error is Berth's own. */
+type Asked = Pick<FastifyRequest, 'id' | 'method' | 'url'> & { log: Pick<FastifyBaseLogger, 'error'> };
+
+export function toProblem(error: unknown, request: Asked): Problem {
   const known =
     error instanceof BerthError
       ? error

@@ -2,15 +2,19 @@
  * What Prometheus reads at GET /metrics. No label takes values that clients choose: routes are named by their
  * templates, failures by the codes of the runtime.
  */
-import { statuses } from '@berth/contract';
+import { statuses, waysIn } from '@berth/contract';
 import { sql } from 'kysely';
 import type { FastifyInstance } from 'fastify';
 import { Counter, Gauge, Histogram, Registry, collectDefaultMetrics } from 'prom-client';
 import { countPorts } from '../ports/table.ts';
 import type { Services } from '../http/app.ts';
-import { readWork } from './table.ts';
+import type { GatewayMetrics } from './gateway-metrics.ts';
+import { readControls, readWork } from './table.ts';
 
-type Observed = Pick<Services, 'database' | 'settings' | 'platform' | 'poolUse' | 'queriesRun'>;
+type Observed = Pick<
+  Services,
+  'database' | 'settings' | 'platform' | 'poolUse' | 'queriesRun' | 'gatewayMetrics'
+>;
 
 export class Metrics {
   readonly registry = new Registry();
@@ -25,6 +29,11 @@ export class Metrics {
   readonly #pool: Gauge<'state'>;
   readonly #runtime: Gauge<'runtime'>;
   readonly #database: Gauge;
+  readonly #connections: Gauge<'way'>;
+  readonly #lockouts: Gauge;
+  readonly #bans: Gauge;
+  readonly #gateways: Gauge<'state'>;
+  readonly #unsealed: Gauge;
   readonly #queries: Counter;
   #queriesTold = 0;
 
@@ -63,6 +72,15 @@ export class Metrics {
     );
     this.#runtime = gauge('berth_runtime_up', '1 while the runtime answers', 'runtime');
     this.#database = gauge('berth_database_up', '1 while the database answers');
+    this.#connections = gauge(
+      'berth_connections',
+      'SSH connections that got in and are open, by way in',
+      'way',
+    );
+    this.#lockouts = gauge('berth_lockouts', 'Pairs of name and address that are locked now');
+    this.#bans = gauge('berth_bans', 'Addresses that are banned now');
+    this.#gateways = gauge('berth_gateways', 'Workers of gateways that live: serving or draining', 'state');
+    this.#unsealed = gauge('berth_audit_unsealed', 'Audit records that no link of the chain holds yet');
     this.#queries = new Counter({
       name: 'berth_database_queries_total',
       help: 'Queries that this server has run',
@@ -81,6 +99,12 @@ export class Metrics {
     });
   }
 
+  /** Names of all metrics that there may be; a histogram's is without its suffix. */
+  get names(): string[] {
+    const own = this.registry.getMetricsAsArray().map(({ name }) => name);
+    return [...own, ...this.#observed.gatewayMetrics.names];
+  }
+
   /** The text format, version 0.0.4. */
   async text(): Promise<string> {
     const { platform, settings, poolUse, queriesRun } = this.#observed;
@@ -90,13 +114,24 @@ export class Metrics {
     const queries = queriesRun();
     this.#queries.inc(queries - this.#queriesTold);
     this.#queriesTold = queries;
-    return this.registry.metrics();
+    return `${await this.registry.metrics()}\n${await this.#observed.gatewayMetrics.text()}`;
   }
 
   /** @returns false when it does not answer; what was read last is not told then. */
   async #readDatabase(): Promise<boolean> {
     const { database, settings } = this.#observed;
-    for (const each of [this.#environments, this.#failures, this.#ports, this.#queue, this.#working])
+    for (const each of [
+      this.#environments,
+      this.#failures,
+      this.#ports,
+      this.#queue,
+      this.#working,
+      this.#connections,
+      this.#lockouts,
+      this.#bans,
+      this.#gateways,
+      this.#unsealed,
+    ])
       each.reset();
     try {
       await sql`select 1`.execute(database);
@@ -107,6 +142,12 @@ export class Metrics {
       for (const [code, count] of Object.entries(work.byFailure)) this.#failures.set({ code }, count);
       this.#queue.set(work.waiting);
       this.#working.set(work.working);
+      const controls = await readControls(database);
+      for (const way of waysIn) this.#connections.set({ way }, controls.byWay[way] ?? 0);
+      this.#lockouts.set(controls.lockouts);
+      this.#bans.set(controls.bans);
+      for (const [state, count] of Object.entries(controls.gateways)) this.#gateways.set({ state }, count);
+      this.#unsealed.set(controls.unsealed);
       return true;
     } catch {
       return false;

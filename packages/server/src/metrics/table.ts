@@ -1,5 +1,5 @@
 /** What the metrics count in the database. */
-import type { Status } from '@berth/contract';
+import type { Status, WayIn } from '@berth/contract';
 import { sql } from 'kysely';
 import type { Session } from '../database/database.ts';
 
@@ -31,3 +31,41 @@ export async function readWork(session: Session): Promise<Work> {
   }
   return work;
 }
+
+export interface Controls {
+  /** Connections that are open now, by way in. */
+  byWay: Partial<Record<WayIn, number>>;
+  lockouts: number;
+  bans: number;
+  gateways: { serving: number; draining: number };
+  unsealed: number;
+}
+
+export async function readControls(session: Session): Promise<Controls> {
+  const { rows: ways } = await sql<{ way: WayIn; count: number }>`
+    select way, count(*) as count from connections where ended_at is null group by way`.execute(session);
+  const { rows } = await sql<{
+    lockouts: number;
+    bans: number;
+    serving: number;
+    draining: number;
+    unsealed: number;
+  }>`
+    select
+      (select count(*) from lockouts where cleared_at is null and until > now()) as lockouts,
+      (select count(*) from bans where cleared_at is null and until > now()) as bans,
+      (select count(*) from gateways where ${gatewayLives} and not draining) as serving,
+      (select count(*) from gateways where ${gatewayLives} and draining) as draining,
+      (select count(*) from audit where seal_id is null) as unsealed`.execute(session);
+  const { lockouts = 0, bans = 0, serving = 0, draining = 0, unsealed = 0 } = rows[0] ?? {};
+  return {
+    byWay: Object.fromEntries(ways.map(({ way, count }) => [way, count])),
+    lockouts,
+    bans,
+    gateways: { serving, draining },
+    unsealed,
+  };
+}
+
+/** Workers report every five seconds. */
+const gatewayLives = sql`ended_at is null and seen_at > now() - interval '30 seconds'`;

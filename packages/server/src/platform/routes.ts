@@ -51,7 +51,11 @@ export function platformRoutes(app: App, services: Services): void {
         database: platform.databaseKind,
         images: await database.selectFrom('images').select(['name', 'reference']).orderBy('name').execute(),
         settings: services.settingsInForce,
-        notes: [...platform.notes, ...(services.certificate?.notes() ?? [])],
+        notes: [
+          ...platform.notes,
+          ...(services.certificate?.notes() ?? []),
+          ...(services.controlCertificate?.notes() ?? []),
+        ],
         unclaimed: platform.unclaimed.map(({ kind, name, id }) => ({ kind, name, env_id: id })),
         ports: await countPorts(database, settings.portRange, settings.portRestSeconds),
       };

@@ -7,6 +7,7 @@
 import { BerthError } from '@berth/contract';
 import type { Failure, Status } from '@berth/contract';
 import type { Logger } from 'pino';
+import { deleteEntriesOf } from '../allowlists/table.ts';
 import { secretFiles } from '../credentials/credentials.ts';
 import type { Database } from '../database/database.ts';
 import type { EnvironmentRow } from '../database/schema.ts';
@@ -104,8 +105,16 @@ const converged = {
       await runtime.stop(row.id, settings.stopGraceSeconds);
       await restartDone(database, row);
     }
-    const { files, hostKeyPublic } = await secretFiles(database, keyRing, row, workshop.authorityPublic);
     let workload = row.status === 'creating' ? null : await runtime.observe(row.id);
+    // A container that runs stays what it was made as until its next start.
+    const exposure = workload?.state === 'running' ? workload.exposure : row.exposure;
+    const { files, hostKeyPublic } = await secretFiles(
+      database,
+      keyRing,
+      row,
+      workshop.authorityPublic,
+      exposure,
+    );
     if (row.status === 'running' && workload?.state === 'running' && workload.runId === row.run_id) {
       await runtime.writeSecrets(row.id, files);
       await settle(database, row, { status: 'running' });
@@ -139,8 +148,8 @@ const converged = {
 
     const notes = notesOf(workshop, spec, otherSize);
     const since = drifted ? began : row.status_since.getTime();
-    const { runId, resources: runResources } = workload;
-    await finish(workshop, row, { status: 'running', runId, runResources, notes }, [
+    const { runId, resources: runResources, exposure: runExposure } = workload;
+    await finish(workshop, row, { status: 'running', runId, runResources, runExposure, notes }, [
       ...notes
         .filter((note) => !row.notes.includes(note))
         .map((message): NewEvent => ({ kind: 'note', message })),
@@ -160,7 +169,7 @@ const converged = {
     }
     await begin(workshop, row, 'stop', 'Stopping its container.');
     await runtime.stop(row.id, settings.stopGraceSeconds);
-    await finish(workshop, row, { status: 'stopped', runResources: null }, [
+    await finish(workshop, row, { status: 'stopped', runResources: null, runExposure: null }, [
       { kind: 'status', status: 'stopped', message: `Stopped after ${seconds(began)} s; its files stay.` },
     ]);
   },
@@ -175,6 +184,7 @@ const converged = {
     const left = kept ? 'its files and this history are left' : 'nothing is left but this history';
     await database.transaction().execute(async (transaction) => {
       if (!(await settle(transaction, row, { status: 'deleted', storageKept: kept }))) return;
+      await deleteEntriesOf(transaction, { envId: row.id });
       const released = await releasePort(transaction, row.id);
       await transaction.deleteFrom('ssh_credentials').where('env_id', '=', row.id).execute();
       await addEvents(transaction, row.id, [
@@ -240,6 +250,7 @@ async function specOf({ database }: Workshop, row: EnvironmentRow): Promise<Work
     sudo: row.sudo,
     resources: resourcesOfNextRun(row),
     newSince: row.first_started_at === null ? row.created_at : null,
+    exposure: row.exposure,
     publicPort: await activePort(database, row.id),
     datasets: await specDatasets(database, row.datasets),
   };
@@ -368,7 +379,7 @@ async function fail(workshop: Workshop, row: EnvironmentRow, failure: Failure): 
     return;
   }
   await database.transaction().execute(async (transaction) => {
-    if (!(await settle(transaction, row, { status: 'failed', failure }))) return;
+    if (!(await settle(transaction, row, { status: 'failed', failure, runExposure: null }))) return;
     const released = neverRan ? await releasePort(transaction, row.id) : [];
     const kept = !neverRan
       ? 'Its files and its port were kept.'

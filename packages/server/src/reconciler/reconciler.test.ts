@@ -97,6 +97,46 @@ describe('the reconciler', { concurrency: true }, () => {
         assert.ok(!JSON.stringify(files).includes(password));
       });
 
+      test('takes up another exposure with the next start, and gives what runs what it was made for', async () => {
+        await plane.startReconciler();
+        await addKey(plane.database, plane.admin, plane.asker, { name: 'laptop', public_key: publicKey });
+        const { env_id: id } = await plane.create({ name: 'demo' }, plane.with({ exposure: 'direct' }));
+        const seen = () => {
+          const files = plane.runtime.secrets.get(id);
+          return [files?.password_hash.slice(0, 3), files?.authorized_keys, files?.ssh_host_ed25519_key];
+        };
+        await plane.until(id, 'running');
+        const [, , hostKey] = seen();
+        const direct = ['$6$', `${publicKey}\n`, hostKey];
+        const gateway = ['*\n', '', hostKey];
+        assert.deepEqual(seen(), direct);
+        assert.equal((await row(id)).running_exposure, 'direct');
+        for (const exposure of ['gateway', 'direct'] as const) {
+          const before = seen();
+          const running = (await row(id)).running_exposure;
+          await plane.database.updateTable('environments').set({ exposure }).where('id', '=', id).execute();
+          const written = plane.runtime.calls.length;
+          await resetPassword(plane.services, plane.asker, id);
+          await eventually(
+            () => plane.runtime.calls.slice(written),
+            (calls) => calls.includes('writeSecrets'),
+          );
+          await eventually(
+            () => row(id),
+            ({ due_at }) => due_at === null,
+          );
+          assert.deepEqual(seen(), before, 'what runs is left as it is');
+          assert.equal((await row(id)).running_exposure, running);
+          await stopEnvironment(plane.services, plane.asker, id);
+          await plane.until(id, 'stopped');
+          assert.equal((await row(id)).running_exposure, null);
+          await startEnvironment(plane.services, plane.asker, id);
+          await plane.until(id, 'running');
+          assert.deepEqual(seen(), exposure === 'gateway' ? gateway : direct);
+          assert.equal((await row(id)).running_exposure, exposure);
+        }
+      });
+
       for (const call of ['ensureImage', 'ensureStorage', 'writeSecrets', 'run'] as const) {
         test(`tries again when ${call} fails, and runs once it works`, async () => {
           plane.runtime.failOn(call, broken, 2);

@@ -1,5 +1,5 @@
 /** The reconciler's queries: what is due, who works on it, and how it ended. */
-import type { Failure, Status } from '@berth/contract';
+import type { Exposure, Failure, Status } from '@berth/contract';
 import { sql } from 'kysely';
 import type { Session } from '../database/database.ts';
 import type { EnvironmentRow } from '../database/schema.ts';
@@ -135,6 +135,7 @@ export async function settle(
     failure?: Failure;
     notes?: string[];
     runResources?: RunResources | null;
+    runExposure?: Exposure | null;
     /** Whether files are kept for another from now on, or no longer. */
     storageKept?: boolean;
   },
@@ -162,6 +163,7 @@ export async function settle(
         ? {}
         : { started_at: started }),
       ...(change.runResources === undefined ? {} : { running_resources: resourcesOfRun(row, change) }),
+      ...(change.runExposure === undefined ? {} : { running_exposure: change.runExposure }),
       ...(change.storageKept === undefined ? {} : { storage_kept_since: change.storageKept ? now : null }),
       ...(status === 'deleted' && changed ? { deleted_at: now, env_vars: null } : {}),
     })

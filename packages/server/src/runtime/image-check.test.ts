@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { spawnSync } from 'node:child_process';
 import { test } from 'node:test';
-import { checkScript, judge } from './image-check.ts';
+import { checkScript, judge, rootlessScript } from './image-check.ts';
 
 const start = { entrypoint: ['/usr/bin/tini', '--', '/usr/local/lib/berth/entrypoint'], user: '' };
 const whole = [
@@ -23,9 +23,11 @@ const whole = [
   'end',
 ];
 
+const wholeWithoutRoot = ['entrypoint', 'sshd port 2222', 'end'];
+
 /** What is not as it should be, each as `what: result`. */
-const faults = (facts: string[], how = start) =>
-  judge(how, facts)
+const faults = (facts: string[], how = start, withoutRoot = wholeWithoutRoot) =>
+  judge(how, facts, withoutRoot)
     .filter(({ result }) => result !== 'ok')
     .map(({ what, result }) => `${what}: ${result}`);
 const without = (...gone: string[]) => whole.filter((fact) => !gone.some((each) => fact.startsWith(each)));
@@ -60,7 +62,7 @@ test('says what sshd says of settings that it does not take', () => {
     ...without('sshd '),
     'sshd /etc/ssh/sshd_config: line 38: Bad configuration option: PerSourcePenalties',
   ];
-  const finding = judge(start, old).find(({ result }) => result === 'missing');
+  const finding = judge(start, old, wholeWithoutRoot).find(({ result }) => result === 'missing');
   assert.match(finding?.detail ?? '', /Bad configuration option: PerSourcePenalties/);
   assert.match(finding?.cure ?? '', /OpenSSH/);
 });
@@ -75,6 +77,19 @@ test('looks at how the image is started', () => {
   assert.deepEqual(faults(whole, bare), ['entrypoint: warning']);
 });
 
+test('warns of an image that runs as root only, and says which environments do not start from it', () => {
+  for (const facts of [
+    [],
+    ['sshd port 2222', 'end'],
+    ['entrypoint', 'sshd /etc/ssh/sshd_config: Permission denied', 'end'],
+  ]) {
+    assert.deepEqual(faults(whole, start, facts), ['rootless: warning']);
+    assert.deepEqual(faults(without('sshd'), start, facts), ['sshd: missing'], 'said once');
+    const finding = judge(start, whole, facts).find(({ what }) => what === 'rootless');
+    assert.match(finding?.detail ?? '', /^With exposure gateway and sudo off an environment does not start/);
+  }
+});
+
 test('takes an old bash and a home elsewhere for what they are', () => {
   assert.deepEqual(faults([...without('bash'), 'bash 5.0']), ['bash: missing']);
   assert.deepEqual(faults([...without('bash'), 'bash 4.4']), ['bash: missing']);
@@ -87,13 +102,12 @@ test('does not trust a script that did not end', () => {
   assert.deepEqual(faults([]), ['shell: missing']);
 });
 
-test('is a script that a POSIX shell reads', () => {
-  for (const shell of ['dash', 'bash']) {
-    const { status, stderr, error } = spawnSync(shell, ['-n'], {
-      input: checkScript('a key'),
-      encoding: 'utf8',
-    });
-    if (error) continue;
-    assert.equal(status, 0, `${shell}: ${stderr}`);
+test('is made of scripts that a POSIX shell reads', () => {
+  for (const input of [checkScript('a key'), rootlessScript('a key')]) {
+    for (const shell of ['dash', 'bash']) {
+      const { status, stderr, error } = spawnSync(shell, ['-n'], { input, encoding: 'utf8' });
+      if (error) continue;
+      assert.equal(status, 0, `${shell}: ${stderr}`);
+    }
   }
 });

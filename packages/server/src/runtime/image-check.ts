@@ -1,8 +1,9 @@
 /**
  * What an image must hold to be an environment: a script that looks, and the judgement on what it saw.
  *
- * The script runs as root in a container of the image without a network, and is for every POSIX shell. It prints facts
- * only, one a line; what they mean is decided here. image/README.md has the contract that this follows.
+ * The scripts run in containers of the image without a network, one as root and one as the user, and are for every
+ * POSIX shell. They print facts only, one a line; what they mean is decided here. image/README.md has the contract that
+ * this follows.
  */
 import type { ImageFinding } from '@berth/contract';
 
@@ -46,14 +47,34 @@ echo 'end'
 `;
 }
 
+/** For the user with the id 1000, as which sshd runs behind the gateway where nobody gets sudo. */
+export function rootlessScript(hostKey: string): string {
+  return `
+umask 077
+printf '%s\\n' '${hostKey.trim()}' > /run/berth/ssh_host_ed25519_key
+if [ -r ${entrypoint} ] && [ -x ${entrypoint} ]; then
+  while IFS= read -r line; do
+    case $line in *BERTH_EXPOSURE*) echo 'entrypoint'; break ;; esac
+  done < ${entrypoint}
+fi
+if [ -x /usr/sbin/sshd ]; then
+  /usr/sbin/sshd -T -p 2222 -o AllowUsers=developer 2>&1 | while IFS= read -r line; do echo "sshd $line"; done
+fi
+echo 'end'
+`;
+}
+
 /** How the image says that it is started. */
 export interface ImageStart {
   entrypoint: string[];
   user: string;
 }
 
-/** @param facts lines that the script printed */
-export function judge(start: ImageStart, facts: string[]): ImageFinding[] {
+/**
+ * @param facts lines that the script for root printed
+ * @param rootlessFacts lines that the script for the user printed
+ */
+export function judge(start: ImageStart, facts: string[], rootlessFacts: string[]): ImageFinding[] {
   const has = (fact: string) => facts.includes(fact);
   const after = (word: string) =>
     facts.filter((fact) => fact.startsWith(`${word} `)).map((fact) => fact.slice(word.length + 1));
@@ -69,10 +90,12 @@ export function judge(start: ImageStart, facts: string[]): ImageFinding[] {
       ),
     ];
   }
+  const asRoot = [judgeStart(start, has('entrypoint')), judgeSshd(has('sshd'), after('sshd'))];
   return [
-    judgeStart(start, has('entrypoint')),
+    ...asRoot,
+    // What does not start as root has been said already.
+    ...(asRoot.every(({ result }) => result !== 'missing') ? [judgeRootless(rootlessFacts)] : []),
     judgeBash(after('bash')[0]),
-    judgeSshd(has('sshd'), after('sshd')),
     has1000 === undefined
       ? missing(
           'user',
@@ -169,6 +192,26 @@ function judgeSshd(there: boolean, lines: string[]): ImageFinding {
   return wrong === undefined
     ? ok('sshd', 'takes its settings')
     : missing('sshd', `The settings of its sshd are not Berth's: "${wrong}" is not among them.`, cure);
+}
+
+/** A warning only, since with sudo, and with exposure `direct`, everything runs as root. */
+function judgeRootless(facts: string[]): ImageFinding {
+  const what = 'rootless';
+  const consequence = 'With exposure gateway and sudo off an environment does not start from it';
+  if (!facts.includes('entrypoint'))
+    return warning(
+      what,
+      `${consequence}: its ${entrypoint} cannot run without root, or not everybody may read and run it.`,
+      "Copy it from this Berth's own image, with mode 755.",
+    );
+  const said = facts.filter((fact) => fact.startsWith('sshd ')).map((fact) => fact.slice('sshd '.length));
+  return said.includes('port 2222')
+    ? ok(what, 'starts without root')
+    : warning(
+        what,
+        `${consequence}: without root its sshd does not take its settings (${said[0] ?? 'it says nothing'}).`,
+        'chmod 644 /etc/ssh/sshd_config; chmod 755 /usr/sbin/sshd',
+      );
 }
 
 function judgeTools(lacking: string[]): ImageFinding {

@@ -11,7 +11,7 @@
  * | `ensureImage`     | nothing: the kubelet pulls                             | pull where it is missing            |
  * | `ensureStorage`   | PersistentVolumeClaims                                 | named volumes                       |
  * | `writeSecrets`    | Secret, then an annotation on the pod                  | folder of files, bind-mounted       |
- * | `run`             | StatefulSet with one replica, NodePort Service         | container with a published port     |
+ * | `run`             | StatefulSet with one replica, NodePort Service         | container, with a published port    |
  * | `moveAddress`     | pod deleted: the next one has another address          | connected anew to the network       |
  * | `stop`            | replicas: 0                                            | stopped container                   |
  * | `removeWorkload`  | StatefulSet, Service and Secret deleted                | container and secrets folder removed |
@@ -20,11 +20,13 @@
  * | `watch`           | watches on pods and StatefulSets                       | the engine's events                 |
  * | `logs`            | the pod's log                                          | the container's log                 |
  * | `findDataset`     | hostPath or PersistentVolumeClaim                      | folder of the host, or named volume |
+ * | `guardPorts`      | `loadBalancerSourceRanges`, as far as they go           | nftables, in the guard's hands      |
+ * | `directTraffic`   | not to be had                                          | nftables' counters                  |
  * | `checkImage`      | a Job without a network                                | a throwaway container without one   |
  *
  * Everything that is made carries the installation's id, and what does not is never touched.
  */
-import type { DatasetKind, ImageFinding, Resources } from '@berth/contract';
+import type { DatasetKind, Exposure, ImageFinding, Resources } from '@berth/contract';
 
 /** The folders of an environment that outlive its container, and where its user finds each. */
 export const lastingFolders = {
@@ -63,9 +65,16 @@ export interface WorkloadSpec {
   resources: Resources;
   /** When it was asked for, as long as it has never run; null: it has, so there are files of its user. */
   newSince: Date | null;
-  /** The public port that leads straight to sshd; null: none. */
+  /** `gateway`: the gateway dials its address, and nothing of it is published. */
+  exposure: Exposure;
+  /** With exposure `direct` the public port that leads straight to sshd; null: none. */
   publicPort: number | null;
   datasets: DatasetMount[];
+}
+
+/** Only root can check a password, and only sudo needs root: with neither, nothing in the container is root's. */
+export function runsWithoutRoot({ exposure, sudo }: Pick<WorkloadSpec, 'exposure' | 'sudo'>): boolean {
+  return exposure === 'gateway' && !sudo;
 }
 
 /** Contents of the files at `/etc/berth` in the environment; see the image's README. */
@@ -90,6 +99,8 @@ export interface ObservedWorkload {
   runId: string | null;
   /** What it was made with; null: not known. */
   resources: RunResources | null;
+  /** What it was made with; what an older Berth made is `direct`. */
+  exposure: Exposure;
   /** How often the runtime itself started it again since Berth did. */
   restarts: number;
 }
@@ -101,6 +112,25 @@ export interface OwnedThing {
   /** The environment that it was made for; of storage, the `storageId`. */
   id: string;
   running: boolean;
+}
+
+/** Who reaches a port that leads straight to a container's sshd. */
+export interface DirectPort {
+  port: number;
+  /** CIDR blocks; none: everybody. What is not in them is cut off, also where it is connected. */
+  allowed: string[];
+  /** Addresses from which nobody comes in anew, for that long. */
+  locked: { source: string; until: Date }[];
+}
+
+/** What one connection to a container's sshd has moved, in bytes of IP packets. */
+export interface DirectTraffic {
+  id: string;
+  /** As the container sees it. */
+  source: string;
+  sourcePort: number;
+  bytesIn: number;
+  bytesOut: number;
 }
 
 export interface RuntimeReport {
@@ -154,6 +184,10 @@ export interface Runtime {
     handlers: { onChange(id: string, change: 'up' | 'down'): void; onReconnect(): void; onLost(): void },
     signal: AbortSignal,
   ): Promise<void>;
+  /** Holds published ports to these rules, in place of those before; a port without any is open. @throws RuntimeError */
+  guardPorts(ports: DirectPort[]): Promise<void>;
+  /** Of connections to containers' sshd that moved something within the last day. @throws RuntimeError */
+  directTraffic(): Promise<DirectTraffic[]>;
   /** Whether somebody else holds the port, as far as can be told before `run`. */
   portIsHeld(port: number): Promise<boolean>;
 }

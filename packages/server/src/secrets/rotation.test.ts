@@ -11,6 +11,7 @@ import { sshAccess } from '../environments/environments.ts';
 import { makeApp } from '../http/app.ts';
 import { ControlPlane } from '../testing/control-plane.ts';
 import { KeyRing } from './key-ring.ts';
+import { gatewayHostKeys } from '../control/host-keys.ts';
 import { rotateSecrets } from './rotation.ts';
 import { sealedColumns } from './sealed-columns.ts';
 
@@ -57,6 +58,7 @@ for (const on of databases) {
     before(async () => {
       plane = await ControlPlane.open(on);
       const { keyRing, database } = plane.services;
+      await gatewayHostKeys(database, keyRing);
       ids = [];
       for (const name of ['one', 'two']) ids.push((await plane.create({ name })).env_id);
       const [id = ''] = ids;
@@ -93,7 +95,7 @@ for (const on of databases) {
       const { key_id, resealed, dropped } = answer.json<RotatedSecrets>();
       assert.deepEqual(dropped, [old]);
       assert.deepEqual(keyIds(), [key_id]);
-      assert.equal(resealed, 7);
+      assert.equal(resealed, 9);
       const columns = await sealedWith();
       assert.deepEqual(
         [...columns.keys()].toSorted(),
@@ -126,10 +128,7 @@ for (const on of databases) {
         seal: { value: (plain: string, purpose: string) => plane.services.keyRing.seal(plain, purpose) },
         open: { value: (sealed: string, purpose: string) => plane.services.keyRing.open(sealed, purpose) },
       }) as KeyRing;
-      await assert.rejects(
-        rotateSecrets({ database: plane.database, keyRing: broken }, actor()),
-        /killed here/,
-      );
+      await assert.rejects(rotateSecrets({ ...plane.services, keyRing: broken }, actor()), /killed here/);
       assert.equal(keyIds().length, 3);
       assert.ok(keyIds().includes(old));
       await sshAccess(plane.services, plane.admin, ids[0] ?? '');

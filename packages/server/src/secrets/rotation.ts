@@ -9,7 +9,9 @@ import type { RotatedSecrets } from '@berth/contract';
 import { sql } from 'kysely';
 import { audit } from '../audit/audit.ts';
 import type { Actor } from '../audit/audit.ts';
-import type { Database, Session } from '../database/database.ts';
+import type { Session } from '../database/database.ts';
+import { announce } from '../events/notices.ts';
+import type { Services } from '../http/app.ts';
 import type { KeyRing } from './key-ring.ts';
 import { sealedColumns } from './sealed-columns.ts';
 import type { SealedColumn } from './sealed-columns.ts';
@@ -20,7 +22,7 @@ const rowsAtOnce = 500;
 
 /** @throws BerthError `request_underway` */
 export async function rotateSecrets(
-  { database, keyRing }: { database: Database; keyRing: KeyRing },
+  { database, keyRing, directory }: Pick<Services, 'database' | 'keyRing' | 'directory'>,
   actor: Actor,
 ): Promise<RotatedSecrets> {
   return database.connection().execute(async (connection) => {
@@ -44,6 +46,8 @@ export async function rotateSecrets(
         resealed += found;
       }
       await audit(connection, actor, { action: 'secrets.rotate', target: keyId, detail: { resealed } });
+      await directory.reload(connection);
+      await announce(connection, { topic: 'secrets' });
       return { key_id: keyId, resealed, dropped: keyRing.keepOnly(keyId) };
     } finally {
       await sql`select pg_advisory_unlock(${renewalLock})`.execute(connection);

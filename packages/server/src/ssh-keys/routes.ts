@@ -5,7 +5,8 @@ import { actorOf } from '../audit/audit.ts';
 import type { App, Services } from '../http/app.ts';
 import { addKey, keysOf, removeKey } from './ssh-keys.ts';
 
-export function sshKeyRoutes(app: App, { database }: Services): void {
+export function sshKeyRoutes(app: App, services: Services): void {
+  const { database } = services;
   const tags = ['ssh-keys'];
 
   app.get(
@@ -48,7 +49,7 @@ export function sshKeyRoutes(app: App, { database }: Services): void {
       },
     },
     async (request, reply) => {
-      await removeKey(database, request.principal, actorOf(request), request.params.id);
+      await removeKey(services, request.principal, actorOf(request), request.params.id);
       return reply.code(204).send(null);
     },
   );

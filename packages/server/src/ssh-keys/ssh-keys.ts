@@ -6,11 +6,15 @@ import { visibleCustomer } from '../accounts/principal.ts';
 import type { Principal } from '../accounts/principal.ts';
 import { audit } from '../audit/audit.ts';
 import type { Actor } from '../audit/audit.ts';
-import type { Database } from '../database/database.ts';
+import { cutConnections } from '../connections/end.ts';
+import type { Database, Session } from '../database/database.ts';
 import type { SshKeyRow } from '../database/schema.ts';
+import { announce } from '../events/notices.ts';
 import { renewSecrets } from '../environments/table.ts';
+import type { Services } from '../http/app.ts';
 import { pageOf, readCursor } from '../http/pages.ts';
 import type { Page } from '../http/pages.ts';
+import type { Settings } from '../settings.ts';
 import { deleteKey, insertKey, listKeys } from './table.ts';
 
 /** @throws BerthError `bad_ssh_key`, `duplicate_key` */
@@ -32,6 +36,7 @@ export async function addKey(
     });
     if (!inserted) return undefined;
     await renewSecrets(transaction, principal.customerId);
+    await announce(transaction, { topic: 'customer', id: principal.customerId });
     await audit(transaction, actor, {
       action: 'ssh_key.add',
       target: key.fingerprint,
@@ -64,7 +69,7 @@ export async function keysOf(
 
 /** @throws BerthError `not_found` */
 export async function removeKey(
-  database: Database,
+  { database, settings }: Pick<Services, 'database' | 'settings'>,
   principal: Principal,
   actor: Actor,
   id: number,
@@ -73,6 +78,8 @@ export async function removeKey(
     const row = await deleteKey(transaction, visibleCustomer(principal), id);
     if (!row) throw new BerthError('not_found', `There is no key ${id}.`);
     await renewSecrets(transaction, row.customer_id);
+    await announce(transaction, { topic: 'customer', id: row.customer_id });
+    await cutKeyLogins(transaction, settings, row);
     await audit(transaction, actor, {
       action: 'ssh_key.delete',
       target: row.fingerprint,
@@ -80,6 +87,16 @@ export async function removeKey(
       detail: { id, name: row.name },
     });
   });
+}
+
+/** Whoever came in by a key that is no more. */
+export async function cutKeyLogins(
+  session: Session,
+  settings: Settings,
+  { customer_id, fingerprint }: Pick<SshKeyRow, 'customer_id' | 'fingerprint'>,
+): Promise<void> {
+  const sentence = `The key ${fingerprint} was deleted.`;
+  await cutConnections(session, settings, { customer: customer_id, fingerprint }, sentence);
 }
 
 function readKey(line: string) {

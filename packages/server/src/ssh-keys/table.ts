@@ -45,33 +45,22 @@ export async function deleteKey(
   return query.returningAll().executeTakeFirst();
 }
 
-/** `ids` null: all that run. */
-export async function runningEnvironments(
+/** Each key at its last use. One that was used less than `restMs` before stays as it is. */
+export async function markKeysUsed(
   session: Session,
-  ids: string[] | null,
-): Promise<Pick<EnvironmentRow, 'id' | 'customer_id'>[]> {
-  let query = session
-    .selectFrom('environments')
-    .select(['id', 'customer_id'])
-    .where('status', '=', 'running');
-  if (ids !== null) query = query.where(sql<boolean>`id = any(${sql.val(ids)}::text[])`);
-  return query.execute();
-}
-
-/** One that was used less than `restMs` ago stays as it is. */
-export async function markUsed(
-  session: Session,
-  customerId: number,
-  fingerprint: string,
+  uses: { customer_id: number; fingerprint: string; at: string }[],
   restMs: number,
 ): Promise<void> {
-  await session
-    .updateTable('ssh_keys')
-    .set({ last_used_at: sql<Date>`now()` })
-    .where('customer_id', '=', customerId)
-    .where('fingerprint', '=', fingerprint)
-    .where(
-      sql<boolean>`(last_used_at is null or last_used_at < now() - make_interval(secs => ${restMs / 1000}::double precision))`,
-    )
-    .execute();
+  if (uses.length === 0) return;
+  await sql`
+    update ssh_keys k set last_used_at = u.at
+    from (select customer_id, fingerprint, max(at) as at
+      from json_to_recordset(${JSON.stringify(uses)}::json)
+        as r(customer_id integer, fingerprint text, at timestamptz)
+      group by customer_id, fingerprint) u
+    where k.customer_id = u.customer_id and k.fingerprint = u.fingerprint
+      and (k.last_used_at is null
+        or k.last_used_at < u.at - make_interval(secs => ${restMs / 1000}::double precision))`.execute(
+    session,
+  );
 }

@@ -12,8 +12,11 @@ import { pino } from 'pino';
 import type { TestDatabase } from '../../../../test/harness/databases.ts';
 import { copyEmbedded } from '../../../../test/harness/embedded.ts';
 import type { Principal } from '../accounts/principal.ts';
-import { principalOfAccount } from '../accounts/table.ts';
+import { insertAccount, principalOfAccount } from '../accounts/table.ts';
 import type { Asker } from '../audit/audit.ts';
+import { AuthLog } from '../audit/auth-log.ts';
+import { Directory } from '../control/directory.ts';
+import { UpstreamAddresses } from '../control/upstream.ts';
 import { firstStart } from '../customers/first-start.ts';
 import type { Installation } from '../customers/first-start.ts';
 import { openDataFolder } from '../data-folder.ts';
@@ -22,9 +25,12 @@ import type { Database } from '../database/database.ts';
 import { migrate } from '../database/migrate.ts';
 import { createEnvironment, getEnvironment } from '../environments/environments.ts';
 import { listEvents } from '../events/events.ts';
-import { Notices } from '../events/notices.ts';
+import { Notices, announce } from '../events/notices.ts';
 import type { Services } from '../http/app.ts';
 import { setDefaultImage } from '../images/table.ts';
+import { LoginFailures } from '../lockouts/login-failures.ts';
+import { claimLoginName } from '../login-names/table.ts';
+import { GatewayMetrics } from '../metrics/gateway-metrics.ts';
 import { Reconciler } from '../reconciler/reconciler.ts';
 import { KeyRing } from '../secrets/key-ring.ts';
 import { accountHash } from '../secrets/password.ts';
@@ -100,6 +106,11 @@ export class ControlPlane {
       (message) => notices.receive(message),
       () => notices.receiveGap(),
     );
+    const directory = await Directory.open({ database, notices, logger });
+    undo.push(() => directory.close());
+    const gatewayMetrics = new GatewayMetrics();
+    const loginFailures = new LoginFailures({ database, gatewayMetrics, logger });
+    undo.push(() => loginFailures.close());
     const runtime = beside?.runtime ?? new MemoryRuntime();
     if (!beside) undo.push(() => runtime.close());
     const read = readSettings({
@@ -107,6 +118,8 @@ export class ControlPlane {
       BERTH_SSH_HOST: 'ssh.example.com',
       BERTH_PUBLIC_URL: 'https://berth.example.com',
     });
+    const authLog = new AuthLog({ ...read.settings, ...settings }, logger);
+    undo.push(() => authLog.close());
     const services: Services = {
       database,
       runtime,
@@ -115,13 +128,20 @@ export class ControlPlane {
       keyRing,
       folder: dataFolder,
       certificate: null,
+      controlCertificate: null,
       lifecycle: {
         pauseReconciler: () => Promise.resolve(() => Promise.resolve()),
         restart: () => undefined,
       },
       poolUse: () => opened.poolUse(),
       queriesRun: () => opened.queriesRun(),
+      gatewayMetrics,
+      authLog,
       notices,
+      directory,
+      loginFailures,
+      upstreamAddresses: new UpstreamAddresses({ runtime, directory }),
+      authority: installation.authority,
       platform: {
         version: '0.1.0',
         installationId: installation.id,
@@ -135,6 +155,7 @@ export class ControlPlane {
       addresses: {
         publicUrl: 'https://berth.example.com',
         sshHost: 'ssh.example.com',
+        sharedPort: settings.sharedPort ?? read.settings.sharedPort,
         passwordAges: { ...read.settings, ...settings },
       },
       logger,
@@ -182,10 +203,9 @@ export class ControlPlane {
         .returning('id')
         .executeTakeFirstOrThrow());
     const name = `${role}-of-${customer}`;
-    await database
-      .insertInto('accounts')
-      .values({ customer_id: id, name, role, password_hash: await testPasswordHash })
-      .execute();
+    await claimLoginName(database, name, 'account');
+    await insertAccount(database, { customer_id: id, name, role, password_hash: await testPasswordHash });
+    await announce(database, { topic: 'customer', id });
     const principal = await principalOfAccount(database, name);
     if (!principal) throw new Error('the account was just made');
     const { token } = await issueToken(database, {
@@ -264,7 +284,13 @@ export class ControlPlane {
   /** Ends the reconcilers and removes every environment, for the next test. */
   async clear(): Promise<void> {
     for (const reconciler of this.#reconcilers.splice(0)) await reconciler.stop();
+    await this.database.deleteFrom('login_names').where('kind', '=', 'environment').execute();
     for (const table of [
+      'login_failures',
+      'lockouts',
+      'bans',
+      'connections',
+      'allowlist_entries',
       'environment_events',
       'port_mappings',
       'ssh_credentials',
@@ -273,6 +299,7 @@ export class ControlPlane {
     ] as const) {
       await this.database.deleteFrom(table).execute();
     }
+    await this.services.directory.reload();
     this.runtime.heal();
     this.runtime.silent = false;
     this.runtime.heldPorts.clear();

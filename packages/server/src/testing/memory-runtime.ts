@@ -13,6 +13,8 @@ import type { Peer } from '../../../ssh/src/testing/peer.ts';
 import { RuntimeError } from '../runtime/runtime.ts';
 import type {
   DatasetMount,
+  DirectPort,
+  DirectTraffic,
   ObservedWorkload,
   OwnedThing,
   Runtime,
@@ -33,6 +35,8 @@ type Call =
   | 'stop'
   | 'removeWorkload'
   | 'removeStorage'
+  | 'guardPorts'
+  | 'directTraffic'
   | 'observe';
 
 interface Workload {
@@ -67,6 +71,10 @@ export class MemoryRuntime implements Runtime {
   /** Folders and volumes of data sets that are not there; those that are links, and to where. */
   readonly missingSources = new Set<string>();
   readonly links = new Map<string, string>();
+  /** As it was asked for last. */
+  guardedPorts: DirectPort[] = [];
+  /** What connections moved, as the test says. */
+  traffic: DirectTraffic[] = [];
   storageEnforced = true;
   /** The size that storage has, where that is not the one asked for. */
   otherSize: number | null = null;
@@ -161,7 +169,7 @@ export class MemoryRuntime implements Runtime {
 
   run(spec: WorkloadSpec): Promise<ObservedWorkload> {
     return this.#call('run', spec.id, async () => {
-      if (spec.publicPort !== null && this.heldPorts.has(spec.publicPort)) {
+      if (spec.exposure === 'direct' && spec.publicPort !== null && this.heldPorts.has(spec.publicPort)) {
         throw new RuntimeError('port_taken', `Port ${spec.publicPort} is in use.`, 'Free it.');
       }
       const found = this.workloads.get(spec.id);
@@ -272,6 +280,16 @@ export class MemoryRuntime implements Runtime {
     this.#watchers.delete(handlers);
   }
 
+  guardPorts(ports: DirectPort[]): Promise<void> {
+    return this.#call('guardPorts', null, () => {
+      this.guardedPorts = ports;
+    });
+  }
+
+  directTraffic(): Promise<DirectTraffic[]> {
+    return this.#call('directTraffic', null, () => this.traffic);
+  }
+
   portIsHeld(port: number): Promise<boolean> {
     return Promise.resolve(this.heldPorts.has(port));
   }
@@ -313,6 +331,7 @@ export class MemoryRuntime implements Runtime {
       outOfMemory: false,
       runId,
       resources: { cpu: spec.resources.cpu, memory: spec.resources.memory, gpu: spec.resources.gpu },
+      exposure: spec.exposure,
       restarts,
     };
   }

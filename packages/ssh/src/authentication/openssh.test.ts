@@ -10,6 +10,7 @@ import { tmpdir, userInfo } from 'node:os';
 import { join } from 'node:path';
 import { after, before, describe, test } from 'node:test';
 import { signUserCertificate } from '../keys/certificate-authority.ts';
+import { dial } from '../dial.ts';
 import { knownHostsLine } from '../keys/known-hosts.ts';
 import { formatPrivateKey } from '../keys/private-key.ts';
 import { type SigningKey, type SigningKeyType, generateSigningKey } from '../keys/signing-key.ts';
@@ -349,6 +350,38 @@ describe(
         await sshd.logged(new RegExp(`Accepted publickey for ${user} .* ${kind}-CERT .*of a test`, 'g'), 1);
       });
     }
+
+    test('lets us in many times at once with one key, each time by a certificate of its own that names one user for minutes', async () => {
+      // As a gateway does: the key stays, and the authority signs who it stands for now.
+      const key = await generateSigningKey('ssh-ed25519');
+      const now = Math.floor(Date.now() / 1000) * 1000;
+      const logInAs = (name: string, principal: string, from = now - 60_000): Promise<Transport> => {
+        const { blob: certificate } = signUserCertificate({
+          ...{ ca: authority, publicKey: key.publicKey.blob, keyId: name, principals: [principal] },
+          ...{ validAfter: new Date(from), validBefore: new Date(from + 300_000) },
+          extensions: ['permit-pty'],
+        });
+        return dial({
+          ...{ host: sshd.host, port: sshd.port, user },
+          credentials: [{ method: 'publickey', key, certificate }],
+          hostKey: hostKey.publicKey.blob,
+        });
+      };
+      const names = Array.from({ length: 20 }, (_, index) => `attempt-${index}`);
+      const transports = await Promise.all(names.map((name) => logInAs(name, user)));
+      await Promise.all(
+        names.map((name) =>
+          sshd.logged(new RegExp(String.raw`ED25519-CERT .*ID ${name} \(serial 0\)`, 'g'), 1),
+        ),
+      );
+      for (const transport of transports) {
+        transport.disconnect(disconnectReason.byApplication, 'seen');
+        await transport.finished;
+      }
+      // And for nobody else, nor later.
+      await assert.rejects(logInAs('other', 'somebody'), { name: 'AuthenticationError' });
+      await assert.rejects(logInAs('late', user, now - 3_600_000), { name: 'AuthenticationError' });
+    });
 
     test('lets us in with the signature of a security key, which is made elsewhere', async () => {
       const key = {

@@ -8,7 +8,7 @@ import { buffer, text } from 'node:stream/consumers';
 import { test } from 'node:test';
 import fc from 'fast-check';
 import { generateSigningKey } from '../keys/signing-key.ts';
-import { WindowBudget } from '../relay/window-budget.ts';
+import { WindowBudget } from '../window-budget.ts';
 import { type PairedTransport, transportPair } from '../testing/transport-pair.ts';
 import { message } from '../transport/messages.ts';
 import { ProtocolError, TransportError } from '../transport/transport-error.ts';

@@ -2,7 +2,7 @@
 
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { WindowBudget } from '../relay/window-budget.ts';
+import { WindowBudget } from '../window-budget.ts';
 import { ProtocolError } from '../transport/transport-error.ts';
 import { ReceiveWindow } from './window.ts';
 

@@ -2,7 +2,7 @@
 // window starts small and doubles when the peer was seen waiting for it although nothing lay unread here, up to a
 // maximum: what a path of long delay needs, and no more memory for the others. Used by channel-endpoint.ts.
 
-import { WindowBudget } from '../relay/window-budget.ts';
+import { WindowBudget } from '../window-budget.ts';
 import { ProtocolError } from '../transport/transport-error.ts';
 
 export interface WindowOptions {

@@ -12,7 +12,7 @@ import { runInNewContext } from 'node:vm';
 import { ServerAuthentication } from '../authentication/server.ts';
 import { Connection } from '../connection/connection.ts';
 import { Relay } from '../relay/relay.ts';
-import { WindowBudget } from '../relay/window-budget.ts';
+import { WindowBudget } from '../window-budget.ts';
 import { decide } from '../testing/gateway.ts';
 import { PairedTransport, transportPair } from '../testing/transport-pair.ts';
 import { message } from '../transport/messages.ts';

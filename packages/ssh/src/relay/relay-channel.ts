@@ -6,7 +6,7 @@ import { Writer } from '../wire.ts';
 import { message } from '../transport/messages.ts';
 import type { PacketTransport } from '../transport/packet-transport.ts';
 import { ProtocolError } from '../transport/transport-error.ts';
-import type { WindowBudget } from './window-budget.ts';
+import type { WindowBudget } from '../window-budget.ts';
 
 export type Side = 'client' | 'upstream';
 
@@ -15,8 +15,12 @@ export const initialWindow = 128 * 1024;
 /** What a channel holds at most, in one direction, for a receiver that has stopped. */
 const maximumWindow = 2 * 1024 * 1024;
 const largestWindow = 0xffff_ffff;
+const stderrCode = 1;
 /** What takes longer for a whole window is not held up by it on any path of this world. */
 const fastMs = 1000;
+
+/** Text of the relay's own that may wait for a terminal: some screens. */
+const maximumOwnBytes = 16 * 1024;
 
 /** Data of many small packets is kept together, so that what is kept is not mostly what keeps it. */
 const gatheredBytes = 32 * 1024;
@@ -30,7 +34,15 @@ interface Waiting {
   dataStart: number;
   /** How much of the data was sent. */
   sent: number;
+  /** Whether it is of the relay's own, and nobody is granted anew what it takes of the window. */
+  readonly isOwn: boolean;
 }
+
+/**
+ * Who answers a request: the other leg's peer, which is asked for a terminal or for something else, or the relay with
+ * this payload.
+ */
+export type Answerer = 'peer' | 'peer, for a terminal' | Buffer;
 
 /** Where a channel meets one of the two legs. */
 export class ChannelEnd {
@@ -40,15 +52,14 @@ export class ChannelEnd {
   number = 0;
   /** What this leg's peer takes in one packet. */
   maximumPacketBytes = 0;
+  /** What this leg's peer was told that it may send in one packet. */
+  toldPacketBytes = 0;
   /** Data bytes that came from this leg. */
   receivedBytes = 0;
   hasSentEof = false;
   hasSentClose = false;
-  /**
-   * Answers to this leg's requests, in their order: `undefined` where the other leg answers, the payload where the
-   * relay does.
-   */
-  readonly answers: (Buffer | undefined)[] = [];
+  /** Of this leg's requests that are not answered, in their order. */
+  readonly answers: Answerer[] = [];
   /** What may still come from this leg. */
   #window = initialWindow;
   #largest = initialWindow;
@@ -60,6 +71,7 @@ export class ChannelEnd {
   /** What may be sent to this leg. */
   #credit = 0;
   #waiting: Waiting[] = [];
+  #ownBytes = 0;
 
   constructor(transport: PacketTransport, budget: WindowBudget) {
     this.#transport = transport;
@@ -71,6 +83,11 @@ export class ChannelEnd {
     this.number = number;
     this.#credit = window;
     this.maximumPacketBytes = maximumPacketBytes;
+  }
+
+  /** What may be sent is known better: something was, before the channel came to the relay. */
+  set creditBytes(bytes: number) {
+    this.#credit = bytes;
   }
 
   get hasWaiting(): boolean {
@@ -95,7 +112,24 @@ export class ChannelEnd {
   wait(payload: Buffer, dataStart: number): void {
     const last = this.#waiting.at(-1);
     if (last !== undefined && dataStart > 0 && this.#gather(last, payload, dataStart)) return;
-    this.#waiting.push({ payload: Buffer.from(payload), end: payload.length, dataStart, sent: 0 });
+    const end = payload.length;
+    this.#waiting.push({ payload: Buffer.from(payload), end, dataStart, sent: 0, isOwn: false });
+  }
+
+  /** Puts text of the relay's own behind what waits, for `sendWaiting`. Returns whether there was room. */
+  say(text: Buffer): boolean {
+    if (this.#ownBytes + text.length > maximumOwnBytes) return false;
+    this.#ownBytes += text.length;
+    const payload = stderrMessage(this.number, text);
+    const dataStart = payload.length - text.length;
+    this.#waiting.push({ payload, end: payload.length, dataStart, sent: 0, isOwn: true });
+    return true;
+  }
+
+  /** Sends a request that is not answered (RFC 4254, section 5.4). */
+  request(type: string, details: Uint8Array): void {
+    const writer = new Writer().byte(message.channelRequest).uint32(this.number).string(type).boolean(false);
+    this.#transport.send(writer.bytes(details).toBuffer());
   }
 
   /** Puts data behind other data of the same kind. Returns whether there was room. */
@@ -103,7 +137,9 @@ export class ChannelEnd {
     const end = last.end + payload.length - dataStart;
     // The same message number, and of extended data the same type; the channel is the same anyway.
     const isSameKind =
-      last.dataStart === dataStart && last.payload.compare(payload, 0, dataStart - 4, 0, dataStart - 4) === 0;
+      !last.isOwn &&
+      last.dataStart === dataStart &&
+      last.payload.compare(payload, 0, dataStart - 4, 0, dataStart - 4) === 0;
     if (!isSameKind || end > gatheredBytes) return false;
     if (end > last.payload.length) {
       const larger = Buffer.allocUnsafeSlow(Math.min(gatheredBytes, 2 * end));
@@ -151,7 +187,8 @@ export class ChannelEnd {
       if (bytes === 0) break;
       isWritable = this.#transport.send(part(next, bytes));
       this.#credit -= bytes;
-      passed += bytes;
+      if (next.isOwn) this.#ownBytes -= bytes;
+      else passed += bytes;
       next.sent += bytes;
       if (bytes === left) this.#waiting.shift();
     }
@@ -209,6 +246,21 @@ function part({ payload, end, dataStart, sent }: Waiting, bytes: number): Buffer
   return piece;
 }
 
+/** Data on the standard error of the peer's channel `recipient` (RFC 4254, section 5.2). */
+export function stderrMessage(recipient: number, text: Buffer): Buffer {
+  return new Writer()
+    .byte(message.channelExtendedData)
+    .uint32(recipient)
+    .uint32(stderrCode)
+    .string(text)
+    .toBuffer();
+}
+
+/** As a terminal in raw mode shows it: each line begins at the left. */
+export function terminalText(text: string): Buffer {
+  return Buffer.from(text.replaceAll(/\r?\n/g, '\r\n'));
+}
+
 export class RelayChannel {
   /** `session`, `direct-tcpip` and so on, as it was opened. */
   readonly type: string;
@@ -216,13 +268,48 @@ export class RelayChannel {
   readonly client: ChannelEnd;
   readonly upstream: ChannelEnd;
   isOpen = false;
+  /** Whether the upstream has given the session a terminal (RFC 4254, section 6.2). */
+  hasTerminal = false;
   /** Set by whoever wants to see what the environment sends (a terminal's recording); bytes are good during the call. */
   onOutput: ((bytes: Buffer) => void) | undefined;
+  readonly #sendWaiting: (channel: RelayChannel) => void;
 
-  constructor(type: string, openedBy: Side, client: ChannelEnd, upstream: ChannelEnd) {
+  /** `sendWaiting` sends to the client what waits for it. */
+  constructor(
+    type: string,
+    openedBy: Side,
+    client: ChannelEnd,
+    upstream: ChannelEnd,
+    sendWaiting: (channel: RelayChannel) => void,
+  ) {
     this.type = type;
     this.openedBy = openedBy;
     this.client = client;
     this.upstream = upstream;
+    this.#sendWaiting = sendWaiting;
+  }
+
+  /**
+   * Sends the upstream a request of the relay's own that is not to be answered, such as `env` (RFC 4254, section 6.4).
+   * In `RelayPolicy.opened` it comes before everything of the client's. Returns false when the channel is closed.
+   */
+  request(type: string, details: Uint8Array): boolean {
+    if (!this.isOpen || this.client.hasSentClose || this.upstream.hasSentClose) return false;
+    this.upstream.request(type, details);
+    return true;
+  }
+
+  /**
+   * Shows text on the client's terminal, as standard error and behind what waits for the client's window; its lines
+   * end with a line feed, and nothing in it is escaped. Returns false, and shows nothing, where there is no terminal,
+   * where its output has ended, and while 16 KiB of such text wait.
+   */
+  say(text: string): boolean {
+    const { client, upstream } = this;
+    const hasEnded = upstream.hasSentEof || upstream.hasSentClose || client.hasSentClose;
+    if (!this.isOpen || !this.hasTerminal || hasEnded || !client.say(terminalText(text))) return false;
+    // What came with the packet that is being looked at goes first, the channel's confirmation perhaps.
+    queueMicrotask(() => this.#sendWaiting(this));
+    return true;
   }
 }

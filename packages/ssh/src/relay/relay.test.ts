@@ -3,196 +3,31 @@
 
 import assert from 'node:assert/strict';
 import { randomBytes } from 'node:crypto';
-import { describe, test, type TestContext } from 'node:test';
+import { type TestContext, describe, test } from 'node:test';
 import fc from 'fast-check';
 import { areHostKeysProven } from '../connection/host-keys.ts';
 import { generateSigningKey } from '../keys/signing-key.ts';
-import { socketPair } from '../testing/socket-pair.ts';
+import {
+  type Peer,
+  type Stage,
+  adjust,
+  bytesOf,
+  confirmation,
+  data,
+  extendedData,
+  globalRequest,
+  largeWindow,
+  ofChannel,
+  open,
+  openChannel,
+  packetBytes,
+  request,
+  stage,
+} from '../testing/relay-stage.ts';
 import { message } from '../transport/messages.ts';
-import { serverHostKey } from '../transport/host-keys.ts';
-import { type RekeyLimits, Transport } from '../transport/transport.ts';
-import type { TransportError } from '../transport/transport-error.ts';
+import { WindowBudget } from '../window-budget.ts';
 import { Reader, Writer } from '../wire.ts';
-import { Relay, type RelayOptions } from './relay.ts';
-import { initialWindow } from './relay-channel.ts';
-import { WindowBudget } from './window-budget.ts';
-
-const hostKey = serverHostKey(await generateSigningKey('ssh-ed25519'));
-const largeWindow = 64 * 1024 * 1024;
-const packetBytes = 32 * 1024;
-
-/** A far end: what it got waits until it is asked for. */
-class Peer {
-  readonly transport: Transport;
-  readonly ended: Promise<TransportError | undefined>;
-  /** By all WINDOW_ADJUSTs so far. */
-  grantedBytes = 0;
-  #received: Buffer[] = [];
-  #wake: (() => void) | undefined;
-  #isOver = false;
-
-  constructor(transport: Transport, ended: Promise<TransportError | undefined>) {
-    this.transport = transport;
-    this.ended = ended;
-    transport.handle({
-      packet: (payload) => {
-        this.#received.push(Buffer.from(payload));
-        if (payload[0] === message.channelWindowAdjust) this.grantedBytes += payload.readUInt32BE(5);
-        this.#wake?.();
-      },
-      closed: () => {
-        this.#isOver = true;
-        this.#wake?.();
-      },
-    });
-  }
-
-  send(payload: Buffer): void {
-    this.transport.send(payload);
-  }
-
-  /** The next message that is no WINDOW_ADJUST, or also those. */
-  async next({ withAdjusts = false } = {}): Promise<Buffer> {
-    for (;;) {
-      const payload = this.#received.shift();
-      if (payload !== undefined) {
-        if (withAdjusts || payload[0] !== message.channelWindowAdjust) return payload;
-      } else {
-        assert.ok(!this.#isOver, 'the connection is over');
-        await new Promise<void>((resolve) => (this.#wake = resolve));
-      }
-    }
-  }
-
-  /** What arrived, once an answer to a question asked now has come back. */
-  async settled(other: Peer): Promise<Buffer[]> {
-    const question = globalRequest(`settled-${randomBytes(4).toString('hex')}@test`, true);
-    this.send(question);
-    const before: Buffer[] = [];
-    for (;;) {
-      const asked = await other.next({ withAdjusts: true });
-      if (asked.equals(question)) break;
-      before.push(asked);
-    }
-    other.#received.unshift(...before);
-    other.send(Buffer.from([message.requestFailure]));
-    const got: Buffer[] = [];
-    for (;;) {
-      const payload = await this.next({ withAdjusts: true });
-      if (payload[0] === message.requestFailure) return got;
-      got.push(payload);
-    }
-  }
-}
-
-interface Stage {
-  readonly client: Peer;
-  readonly upstream: Peer;
-  readonly relay: Relay;
-}
-
-interface StageOptions extends RelayOptions {
-  readonly clientRekey?: Partial<RekeyLimits>;
-  readonly upstreamRekey?: Partial<RekeyLimits>;
-  readonly upstreamCipher?: string;
-}
-
-async function stage(context: TestContext, options: StageOptions = {}): Promise<Stage> {
-  const { clientRekey = {}, upstreamRekey = {}, upstreamCipher = 'aes128-gcm@openssh.com' } = options;
-  const [outer, inner] = [await socketPair(), await socketPair()];
-  context.after(() => {
-    outer.close();
-    inner.close();
-  });
-  const ends = [
-    Promise.withResolvers<TransportError | undefined>(),
-    Promise.withResolvers<TransportError | undefined>(),
-  ] as const;
-  const serverOptions = { hostKeys: [hostKey], rekey: clientRekey };
-  const clientOptions = { whyNotHostKey: () => undefined, algorithms: { cipher: [upstreamCipher] } };
-  const front = Transport.server(outer.accepted, serverOptions);
-  const client = Transport.client(outer.connected, {
-    whyNotHostKey: () => undefined,
-    algorithms: { cipher: ['aes128-gcm@openssh.com'] },
-    closed: ends[0].resolve,
-  });
-  const back = Transport.client(inner.connected, { ...clientOptions, rekey: upstreamRekey });
-  const upstream = Transport.server(inner.accepted, { hostKeys: [hostKey], closed: ends[1].resolve });
-  await Promise.all([front, back, client, upstream].map(({ established }) => established));
-  const relay = new Relay(front, back, options);
-  return { relay, client: new Peer(client, ends[0].promise), upstream: new Peer(upstream, ends[1].promise) };
-}
-
-// ---- messages
-
-function globalRequest(name: string, wantsReply: boolean): Buffer {
-  return new Writer().byte(message.globalRequest).string(name).boolean(wantsReply).toBuffer();
-}
-
-function open(number: number, window: number, type = 'session', packet = packetBytes): Buffer {
-  return new Writer()
-    .byte(message.channelOpen)
-    .string(type)
-    .uint32(number)
-    .uint32(window)
-    .uint32(packet)
-    .toBuffer();
-}
-
-function confirmation(recipient: number, number: number, window: number): Buffer {
-  return new Writer()
-    .byte(message.channelOpenConfirmation)
-    .uint32(recipient)
-    .uint32(number)
-    .uint32(window)
-    .uint32(packetBytes)
-    .toBuffer();
-}
-
-function data(recipient: number, bytes: Uint8Array): Buffer {
-  return new Writer().byte(message.channelData).uint32(recipient).string(bytes).toBuffer();
-}
-
-function extendedData(recipient: number, bytes: Uint8Array): Buffer {
-  return new Writer().byte(message.channelExtendedData).uint32(recipient).uint32(1).string(bytes).toBuffer();
-}
-
-function adjust(recipient: number, bytes: number): Buffer {
-  return new Writer().byte(message.channelWindowAdjust).uint32(recipient).uint32(bytes).toBuffer();
-}
-
-function ofChannel(type: number, recipient: number): Buffer {
-  return new Writer().byte(type).uint32(recipient).toBuffer();
-}
-
-function request(recipient: number, type: string, wantsReply: boolean): Buffer {
-  return new Writer()
-    .byte(message.channelRequest)
-    .uint32(recipient)
-    .string(type)
-    .boolean(wantsReply)
-    .toBuffer();
-}
-
-function bytesOf(payload: Buffer): Buffer {
-  const reader = new Reader(payload);
-  const type = reader.byte('message number');
-  reader.uint32('recipient');
-  if (type === message.channelExtendedData) reader.uint32('type');
-  else assert.equal(type, message.channelData);
-  return reader.string('data');
-}
-
-/** A channel from client number `c` to upstream number `u`, opened by the client. */
-async function openChannel(
-  { client, upstream }: Stage,
-  { c = 0, u = 0, clientWindow = largeWindow, upstreamWindow = largeWindow } = {},
-): Promise<void> {
-  client.send(open(c, clientWindow));
-  await upstream.next();
-  upstream.send(confirmation(c, u, upstreamWindow));
-  await client.next();
-}
+import { type RelayChannel, initialWindow } from './relay-channel.ts';
 
 describe('a relay', () => {
   test('passes everything of a channel in either direction as it is, but for the windows', async (context) => {
@@ -524,6 +359,145 @@ describe('a relay', () => {
     both.upstream.send(extendedData(0, Buffer.from('warned')));
     await both.upstream.settled(both.client);
     assert.deepEqual(seen, ['printed', 'warned']);
+  });
+
+  test('counts its channels', async (context) => {
+    const both = await stage(context);
+    const { client, upstream, relay } = both;
+    const counts = (): number[] => [relay.channelsOpened, relay.channelsOpen];
+    assert.deepEqual(counts(), [0, 0]);
+    await openChannel(both);
+    await openChannel(both, { c: 1, u: 1 });
+    client.send(open(2, 1000));
+    await upstream.next();
+    upstream.send(new Writer().byte(92).uint32(2).uint32(2).string('No.').string('').toBuffer());
+    await client.next();
+    client.send(data(1, Buffer.alloc(10)));
+    upstream.send(extendedData(1, Buffer.alloc(20)));
+    await client.settled(upstream);
+    await upstream.settled(client);
+    const [, channel] = relay.channels;
+    assert.deepEqual([channel?.client.receivedBytes, channel?.upstream.receivedBytes], [10, 20]);
+    assert.deepEqual(counts(), [2, 2]);
+    client.send(ofChannel(message.channelClose, 0));
+    upstream.send(ofChannel(message.channelClose, 0));
+    await client.settled(upstream);
+    assert.deepEqual(counts(), [2, 1]);
+    client.transport.disconnect(11, 'Bye.');
+    await relay.ended;
+    assert.deepEqual(counts(), [2, 0]);
+  });
+
+  test("sends a request of its owner's before anything of the client's", async (context) => {
+    const details = new Writer().string('BERTH_CLIENT').string('192.0.2.1 5 22').toBuffer();
+    const { client, upstream } = await stage(context, {
+      policy: { opened: (channel) => assert.equal(channel.request('env', details), true) },
+    });
+    client.send(open(4, 1000));
+    await upstream.next();
+    upstream.send(confirmation(4, 6, 1000));
+    await client.next();
+    client.send(request(6, 'shell', true));
+    assert.deepEqual(await upstream.next(), Buffer.concat([request(6, 'env', false), details]));
+    assert.deepEqual(await upstream.next(), request(6, 'shell', true));
+    // The answer is the shell's.
+    upstream.send(ofChannel(message.channelSuccess, 4));
+    assert.deepEqual(await client.next(), ofChannel(message.channelSuccess, 4));
+  });
+
+  describe('that shows text of its own', () => {
+    interface TerminalStage extends Stage {
+      readonly channel: RelayChannel;
+    }
+
+    async function terminal(
+      context: TestContext,
+      { clientWindow = largeWindow, answer = message.channelSuccess as number } = {},
+    ): Promise<TerminalStage> {
+      const both = await stage(context);
+      await openChannel(both, { clientWindow });
+      both.client.send(request(0, 'env', true));
+      both.client.send(request(0, 'pty-req', true));
+      for (const number of [message.channelFailure, answer]) {
+        await both.upstream.next();
+        both.upstream.send(ofChannel(number, 0));
+        assert.deepEqual(await both.client.next(), ofChannel(number, 0));
+      }
+      const [channel] = both.relay.channels;
+      assert.ok(channel);
+      return { ...both, channel };
+    }
+
+    test('does so on terminals, with their line ends, and leaves the data of the upstream as it is counted', async (context) => {
+      const { client, upstream, channel } = await terminal(context);
+      assert.equal(channel.hasTerminal, true);
+      upstream.send(data(0, Buffer.from('before')));
+      assert.deepEqual(await client.next(), data(0, Buffer.from('before')));
+      assert.equal(channel.say('Soon.\nNow.\r\n'), true);
+      assert.deepEqual(await client.next(), extendedData(0, Buffer.from('Soon.\r\nNow.\r\n')));
+      assert.equal(channel.upstream.receivedBytes, 6);
+      upstream.send(data(0, Buffer.from('after')));
+      assert.deepEqual(await client.next(), data(0, Buffer.from('after')));
+    });
+
+    test('does not where the upstream gave no terminal, and on no other channel', async (context) => {
+      const { client, upstream, channel } = await terminal(context, { answer: message.channelFailure });
+      assert.equal(channel.hasTerminal, false);
+      assert.equal(channel.say('Soon.'), false);
+      assert.deepEqual(await upstream.settled(client), []);
+    });
+
+    test("waits for the client's window behind what waits for it already, and grants the upstream nothing for it", async (context) => {
+      const { client, upstream, channel } = await terminal(context, { clientWindow: 10 });
+      upstream.send(data(0, Buffer.from('0123456789abcdef')));
+      assert.equal(bytesOf(await client.next()).toString(), '0123456789');
+      await upstream.settled(client);
+      assert.equal(channel.say('x'.repeat(16 * 1024 - 100)), true);
+      assert.equal(channel.say('y'.repeat(101)), false, 'so much waits already');
+      upstream.send(data(0, Buffer.alloc(200)));
+      upstream.send(ofChannel(message.channelEof, 0));
+      await upstream.settled(client);
+      assert.equal(channel.say('late'), false, 'its output has ended');
+      client.send(adjust(0, 10));
+      assert.deepEqual(await client.next(), data(0, Buffer.from('abcdef')));
+      assert.deepEqual(await client.next(), extendedData(0, Buffer.from('xxxx')));
+      client.send(adjust(0, 100_000));
+      assert.equal(bytesOf(await client.next()).length, 16 * 1024 - 104);
+      assert.deepEqual(await client.next(), data(0, Buffer.alloc(200)));
+      assert.deepEqual(await client.next(), ofChannel(message.channelEof, 0));
+      assert.deepEqual(await upstream.settled(client), [], 'the windows of the upstream are its own');
+    });
+
+    for (const [what, payload] of [
+      ['has closed the channel', ofChannel(message.channelClose, 0)],
+      ['has gone', undefined],
+    ] as const) {
+      test(`does not for a client that ${what}`, async (context) => {
+        const { client, upstream, channel, relay } = await terminal(context);
+        if (payload === undefined) {
+          client.transport.disconnect(11, 'Bye.');
+          await relay.ended;
+        } else {
+          client.send(payload);
+          await client.settled(upstream);
+        }
+        assert.equal(channel.say('Soon.'), false);
+        assert.equal(channel.request('env', Buffer.alloc(0)), false);
+      });
+    }
+
+    test('comes behind the packet in which it was said', async (context) => {
+      const said: boolean[] = [];
+      const both = await stage(context, {
+        policy: { opened: (opened) => void [(opened.hasTerminal = true), said.push(opened.say('Welcome.'))] },
+      });
+      both.client.send(open(0, 1000));
+      await both.upstream.next();
+      both.upstream.send(confirmation(0, 0, 1000));
+      assert.equal((await both.client.next())[0], message.channelOpenConfirmation);
+      assert.deepEqual(await both.client.next(), extendedData(0, Buffer.from('Welcome.')));
+      assert.deepEqual(said, [true]);
+    });
   });
 
   for (const side of ['client', 'upstream'] as const) {

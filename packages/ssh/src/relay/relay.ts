@@ -20,9 +20,11 @@ import { Reader, Writer } from '../wire.ts';
 import { message } from '../transport/messages.ts';
 import type { PacketHandler, PacketTransport } from '../transport/packet-transport.ts';
 import type { Packets } from '../transport/packets.ts';
+import { quoted } from '../transport/quoted.ts';
 import { ProtocolError, type TransportError, disconnectReason } from '../transport/transport-error.ts';
-import { ChannelEnd, RelayChannel, type Side, initialWindow } from './relay-channel.ts';
-import { WindowBudget } from './window-budget.ts';
+import { WindowBudget } from '../window-budget.ts';
+import { type Answerer, ChannelEnd, RelayChannel, type Side, initialWindow } from './relay-channel.ts';
+import { type WaitingRoom, largestDataBytes, toldNumber } from './waiting-room.ts';
 
 export interface ChannelOpen {
   readonly from: Side;
@@ -55,7 +57,7 @@ export interface RelayPolicy {
   refuseRequest?(request: ChannelRequest): boolean;
   /** `pass`, `refuse`, or what follows SSH_MSG_REQUEST_SUCCESS where the relay answers itself. */
   answerGlobalRequest?(request: GlobalRequest): 'pass' | 'refuse' | Buffer;
-  /** Both sides have agreed on a channel. */
+  /** Both sides have agreed on a channel. What `channel.request` sends now comes before all else. */
   opened?(channel: RelayChannel): void;
   closed?(channel: RelayChannel): void;
 }
@@ -74,12 +76,38 @@ export interface RelayOptions {
   readonly budget?: WindowBudget;
   /** Of one connection, opened by either side; 1000 unless told otherwise. */
   readonly maximumChannels?: number;
+  /**
+   * Where the client was while there was no upstream: what it asked for there is asked of the upstream now, and what
+   * it was told holds.
+   */
+  readonly begun?: WaitingRoom;
+}
+
+type LegOptions = Required<Omit<RelayOptions, 'begun'>>;
+
+/** Of both legs together. */
+interface Counts {
+  /** Channels that both sides agreed on, so far. */
+  opened: number;
+  /** Those of them that are not over. */
+  open: number;
+}
+
+interface Opening extends ChannelOpen {
+  readonly number: number;
+  readonly window: number;
+  readonly maximumPacketBytes: number;
+  /** Where the window stands in the message, and the maximum behind it. */
+  readonly windowOffset: number;
+}
+
+interface Refusal {
+  readonly reason: number;
+  readonly sentence: string;
 }
 
 const defaultBudget = new WindowBudget(256 * 1024 * 1024);
 const defaultMaximumChannels = 1000;
-/** The transport takes packets of 35,000 bytes; what peers offer is 32 KiB of data. */
-const largestDataBytes = 32 * 1024;
 const largestWaitingAnswers = 1000;
 /** Where a peer asks and does not read the answers, which no window holds back. */
 const maximumUnreadBytes = 4 * 1024 * 1024;
@@ -92,6 +120,7 @@ export class Relay {
   readonly ended: Promise<RelayEnd>;
   readonly #client: Leg;
   readonly #upstream: Leg;
+  readonly #counts: Counts = { opened: 0, open: 0 };
 
   /**
    * Both sides have logged in. What came since and was held back passes first.
@@ -99,7 +128,7 @@ export class Relay {
    * @param client where the person is: a transport in the server's role
    * @param upstream where the environment is: a transport in the client's role
    */
-  constructor(client: PacketTransport, upstream: PacketTransport, options: RelayOptions = {}) {
+  constructor(client: PacketTransport, upstream: PacketTransport, { begun, ...options }: RelayOptions = {}) {
     const { promise, resolve } = Promise.withResolvers<RelayEnd>();
     this.ended = promise;
     const shared = {
@@ -109,8 +138,8 @@ export class Relay {
       maximumChannels: defaultMaximumChannels,
       ...options,
     };
-    this.#client = new Leg('client', client, shared, resolve);
-    this.#upstream = new Leg('upstream', upstream, shared, resolve);
+    this.#client = new Leg('client', client, shared, this.#counts, resolve);
+    this.#upstream = new Leg('upstream', upstream, shared, this.#counts, resolve);
     this.#client.other = this.#upstream;
     this.#upstream.other = this.#client;
     const { hostKeys } = shared;
@@ -123,13 +152,23 @@ export class Relay {
         ]),
       );
     }
-    client.handle(this.#client);
+    if (begun === undefined) client.handle(this.#client);
+    else this.#client.begin(begun);
     upstream.handle(this.#upstream);
   }
 
   /** The channels that are open or being opened. */
   get channels(): RelayChannel[] {
     return [...new Set([...this.#client.channels.values(), ...this.#upstream.channels.values()])];
+  }
+
+  /** How many channels there were, with those that are open. */
+  get channelsOpened(): number {
+    return this.#counts.opened;
+  }
+
+  get channelsOpen(): number {
+    return this.#counts.open;
   }
 
   /** Ends both connections. The sentence is for the client. */
@@ -145,10 +184,13 @@ class Leg implements PacketHandler {
   /** By the number that this leg's packets carry. */
   readonly channels = new Map<number, RelayChannel>();
   other!: Leg;
-  readonly #options: Required<RelayOptions>;
+  readonly #options: LegOptions;
+  readonly #counts: Counts;
   readonly #ended: (end: RelayEnd) => void;
-  /** Answers to this leg's global requests, as in ChannelEnd. */
-  readonly #answers: (Buffer | undefined)[] = [];
+  /** Of this leg's global requests, as in ChannelEnd. */
+  readonly #answers: Answerer[] = [];
+  /** The channel that the client believes to be open, while the upstream has not confirmed it. */
+  #begun: { readonly channel: RelayChannel; readonly room: WaitingRoom } | undefined;
   /** Those that data came for in this batch. */
   readonly #touched = new Set<RelayChannel>();
   /** Those whose data for this leg waits for its kernel. */
@@ -157,13 +199,46 @@ class Leg implements PacketHandler {
   constructor(
     side: Side,
     transport: PacketTransport,
-    options: Required<RelayOptions>,
+    options: LegOptions,
+    counts: Counts,
     ended: (end: RelayEnd) => void,
   ) {
     this.side = side;
     this.transport = transport;
     this.#options = options;
+    this.#counts = counts;
     this.#ended = ended;
+  }
+
+  /** Asks the upstream for what the client was told in the waiting room, where the client stays until it is so. */
+  begin(room: WaitingRoom): void {
+    const { opening } = room;
+    if (opening === undefined) {
+      this.#takeOver(room);
+      return;
+    }
+    this.transport.handle({
+      packet: (payload, sequenceNumber) => room.packet(payload, sequenceNumber),
+      closed: (error) => {
+        room.closed(error);
+        this.closed(error);
+      },
+    });
+    const payload = Buffer.from(opening);
+    const open = this.#readOpen(payload);
+    const refusal = this.#whyNot(open);
+    if (refusal !== undefined) {
+      room.refuse(refusal.sentence);
+      return;
+    }
+    this.#begun = { channel: this.#create(open, payload), room };
+    this.other.transport.send(payload);
+  }
+
+  #takeOver(room: WaitingRoom): void {
+    this.#begun = undefined;
+    this.transport.handle(this, room.leave());
+    this.transport.resume();
   }
 
   batch(bytes: Buffer, packets: Packets): void {
@@ -239,13 +314,13 @@ class Leg implements PacketHandler {
     from.receive(dataBytes);
     // Nothing is to be said by it, and no window would bound how much of it waits.
     if (to.hasSentClose || dataBytes === 0) return false;
-    if (dataBytes > to.maximumPacketBytes)
+    if (dataBytes > from.toldPacketBytes)
       throw new ProtocolError('A packet came with more data than allowed.');
     if (this.side === 'upstream' && channel.onOutput !== undefined) {
       channel.onOutput(bytes.subarray(start + dataStart, start + payloadBytes));
     }
     this.#touched.add(channel);
-    if (to.mayPass(dataBytes)) {
+    if (dataBytes <= to.maximumPacketBytes && to.mayPass(dataBytes)) {
       from.passed(dataBytes);
       return true;
     }
@@ -354,8 +429,10 @@ class Leg implements PacketHandler {
     upstream.end();
     this.#undrained.delete(channel);
     this.other.#undrained.delete(channel);
-    if (channel.isOpen) this.#options.policy.closed?.(channel);
+    if (!channel.isOpen) return;
     channel.isOpen = false;
+    this.#counts.open -= 1;
+    this.#options.policy.closed?.(channel);
   }
 
   #onRequest(payload: Buffer): boolean {
@@ -369,44 +446,70 @@ class Leg implements PacketHandler {
       this.#options.policy.refuseRequest?.({ from: this.side, channel, type, details }) === true;
     if (wantsReply) {
       const refusal = new Writer().byte(message.channelFailure).uint32(from.number).toBuffer();
-      this.#expectAnswer(from.answers, isRefused ? refusal : undefined);
+      const isForTerminal = type === 'pty-req' && channel.type === 'session' && this.side === 'client';
+      const answerer = isForTerminal ? 'peer, for a terminal' : 'peer';
+      this.#expectAnswer(from.answers, isRefused ? refusal : answerer);
     }
     return !isRefused;
   }
 
   #onChannelAnswer(payload: Buffer): boolean {
     const reader = new Reader(payload);
-    const [, to] = this.#ends(this.#openChannel(reader));
+    const channel = this.#openChannel(reader);
+    const [, to] = this.#ends(channel);
     reader.end('answer to a request');
+    if (to.answers[0] === 'peer, for a terminal' && payload[0] === message.channelSuccess) {
+      channel.hasTerminal = true;
+    }
     return this.#answer(to.answers, payload);
   }
 
-  /** Notes who answers a request of this leg; `own` is the relay's answer. */
-  #expectAnswer(answers: (Buffer | undefined)[], own: Buffer | undefined): void {
-    if (own !== undefined && answers.length === 0) {
-      this.#reply(own);
+  /** Notes who answers a request of this leg. */
+  #expectAnswer(answers: Answerer[], answerer: Answerer): void {
+    if (typeof answerer !== 'string' && answers.length === 0) {
+      this.#reply(answerer);
       return;
     }
     if (answers.length >= largestWaitingAnswers)
       throw new ProtocolError('Too many requests wait for an answer.');
-    answers.push(own);
+    answers.push(answerer);
   }
 
   /** Passes this leg's answer to the other one, and after it what the relay answers itself. Returns false: it was sent. */
-  #answer(answers: (Buffer | undefined)[], payload: Buffer): boolean {
+  #answer(answers: Answerer[], payload: Buffer): boolean {
     if (answers.length === 0) throw new ProtocolError('An answer came to no request.');
     answers.shift();
-    if (answers[0] === undefined) return true;
+    let [next] = answers;
+    if (!Buffer.isBuffer(next)) return true;
     const { transport } = this.other;
     transport.send(payload);
-    for (let own = answers[0]; own !== undefined; own = answers[0]) {
-      transport.send(own);
+    for (; Buffer.isBuffer(next); [next] = answers) {
+      transport.send(next);
       answers.shift();
     }
     return false;
   }
 
   #onOpen(payload: Buffer): boolean {
+    const open = this.#readOpen(payload);
+    const refusal = this.#whyNot(open);
+    if (refusal === undefined) {
+      this.#create(open, payload);
+      return true;
+    }
+    this.#reply(
+      new Writer()
+        .byte(message.channelOpenFailure)
+        .uint32(open.number)
+        .uint32(refusal.reason)
+        .string(refusal.sentence)
+        .string('')
+        .toBuffer(),
+    );
+    return false;
+  }
+
+  #readOpen(payload: Buffer): Opening {
     const reader = new Reader(payload);
     reader.byte('message number');
     const type = reader.string('channel type').toString('latin1');
@@ -415,37 +518,35 @@ class Leg implements PacketHandler {
     const window = reader.uint32('initial window size');
     const maximumPacketBytes = reader.uint32('maximum packet size');
     const details = reader.bytes(reader.remaining, 'channel details');
-    const { policy, maximumChannels, budget } = this.#options;
+    return { from: this.side, type, details, number, window, maximumPacketBytes, windowOffset };
+  }
+
+  #whyNot(open: Opening): Refusal | undefined {
+    const { policy, maximumChannels } = this.#options;
     // The other side's packets will carry that number.
-    if (this.other.channels.has(number))
+    if (this.other.channels.has(open.number))
       throw new ProtocolError('A channel was opened with a number in use.');
-    const isFull = this.other.channels.size >= maximumChannels;
-    const refusal = isFull
-      ? 'Too many channels are open.'
-      : policy.refuseChannel?.({ from: this.side, type, details });
-    if (refusal !== undefined) {
-      this.#reply(
-        new Writer()
-          .byte(message.channelOpenFailure)
-          .uint32(number)
-          .uint32(isFull ? resourceShortage : administrativelyProhibited)
-          .string(refusal)
-          .string('')
-          .toBuffer(),
-      );
-      return false;
+    if (this.other.channels.size >= maximumChannels) {
+      return { reason: resourceShortage, sentence: 'Too many channels are open.' };
     }
+    const sentence = policy.refuseChannel?.(open);
+    return sentence === undefined ? undefined : { reason: administrativelyProhibited, sentence };
+  }
+
+  /** The channel, to be asked for with what `payload` is then. */
+  #create(open: Opening, payload: Buffer): RelayChannel {
+    const { budget } = this.#options;
     const [client, upstream] = this.side === 'client' ? [this, this.other] : [this.other, this];
     const channel = new RelayChannel(
-      type,
+      open.type,
       this.side,
       new ChannelEnd(client.transport, budget),
       new ChannelEnd(upstream.transport, budget),
+      (itself) => client.#sendWaiting(itself),
     );
-    const [from] = this.#ends(channel);
-    this.#begin(from, payload, { number, window, maximumPacketBytes, windowOffset });
-    this.other.channels.set(number, channel);
-    return true;
+    this.#begin(channel, payload, open);
+    this.other.channels.set(open.number, channel);
+    return channel;
   }
 
   #onConfirmation(payload: Buffer): boolean {
@@ -458,22 +559,39 @@ class Leg implements PacketHandler {
     const maximumPacketBytes = reader.uint32('maximum packet size');
     if (this.other.channels.has(number))
       throw new ProtocolError('A channel was confirmed with a number in use.');
-    const [from] = this.#ends(channel);
-    this.#begin(from, payload, { number, window, maximumPacketBytes, windowOffset });
+    const begun = this.#begunOf(channel);
+    if (begun !== undefined && number !== toldNumber) {
+      begun.refuse('The environment numbers its channels in another way than the client was told.');
+      return false;
+    }
+    this.#begin(channel, payload, { number, window, maximumPacketBytes, windowOffset });
     this.other.channels.set(number, channel);
     channel.isOpen = true;
+    this.#counts.opened += 1;
+    this.#counts.open += 1;
+    if (begun !== undefined) {
+      channel.client.creditBytes = begun.creditBytes;
+      channel.client.toldPacketBytes = largestDataBytes;
+    }
     this.#options.policy.opened?.(channel);
-    return true;
+    if (begun === undefined) return true;
+    // The client was told of it before.
+    this.other.#takeOver(begun);
+    return false;
+  }
+
+  /** Where the client waits that was told that this channel is open. */
+  #begunOf(channel: RelayChannel): WaitingRoom | undefined {
+    const begun = this.other.#begun;
+    return begun?.channel === channel ? begun.room : undefined;
   }
 
   /** Notes what this leg's peer offers, and puts in its place what the relay offers to the other one. */
-  #begin(
-    end: ChannelEnd,
-    payload: Buffer,
-    offer: { number: number; window: number; maximumPacketBytes: number; windowOffset: number },
-  ): void {
+  #begin(channel: RelayChannel, payload: Buffer, offer: Omit<Opening, keyof ChannelOpen>): void {
+    const [from, to] = this.#ends(channel);
     const maximumPacketBytes = Math.min(offer.maximumPacketBytes, largestDataBytes);
-    end.begin(offer.number, offer.window, maximumPacketBytes);
+    from.begin(offer.number, offer.window, maximumPacketBytes);
+    to.toldPacketBytes = maximumPacketBytes;
     payload.writeUInt32BE(initialWindow, offer.windowOffset);
     payload.writeUInt32BE(maximumPacketBytes, offer.windowOffset + 4);
   }
@@ -490,6 +608,13 @@ class Leg implements PacketHandler {
     const reader = new Reader(payload);
     reader.byte('message number');
     const channel = this.#pending(reader);
+    const begun = this.#begunOf(channel);
+    if (begun !== undefined) {
+      reader.uint32('reason');
+      const why = reader.string('description').toString('utf8');
+      begun.refuse(`The environment did not open the session: ${quoted(why)}.`);
+      return false;
+    }
     const [, to] = this.#ends(channel);
     this.channels.delete(to.number);
     channel.client.end();
@@ -504,7 +629,7 @@ class Leg implements PacketHandler {
     const wantsReply = reader.boolean('want reply');
     const details = reader.bytes(reader.remaining, 'request');
     const decision = this.#decide(name, details);
-    if (wantsReply) this.#expectAnswer(this.#answers, decision === 'pass' ? undefined : answerOf(decision));
+    if (wantsReply) this.#expectAnswer(this.#answers, decision === 'pass' ? 'peer' : answerOf(decision));
     return decision === 'pass';
   }
 

@@ -8,6 +8,7 @@ import { ServerAuthentication } from '../authentication/server.ts';
 import { type DialOptions, dial } from '../dial.ts';
 import { Relay, type RelayOptions } from '../relay/relay.ts';
 import type { Side } from '../relay/relay-channel.ts';
+import { WaitingRoom } from '../relay/waiting-room.ts';
 import { userSignatureAlgorithms } from '../transport/algorithms.ts';
 import type { PacketHandler } from '../transport/packet-transport.ts';
 import { type ServerTransportOptions, Transport } from '../transport/transport.ts';
@@ -18,6 +19,8 @@ export const gatewayPassword = 'right horse';
 export interface GatewayOptions extends Pick<ServerTransportOptions, 'hostKeys' | 'handshakeMs'> {
   readonly upstream: Pick<DialOptions, 'host' | 'port' | 'user' | 'credentials' | 'hostKey'>;
   readonly relay?: RelayOptions;
+  /** What happens before the upstream is dialled, while the client waits; without it nothing is answered meanwhile. */
+  readonly wait?: (room: WaitingRoom) => Promise<void>;
   readonly graceMs?: number;
   /** Sees each payload that authentication, or the relay, gets. */
   readonly tap?: (from: Side, payload: Buffer) => void;
@@ -54,7 +57,7 @@ export async function startGateway(options: GatewayOptions): Promise<Gateway> {
 }
 
 async function serve(socket: Socket, transports: Set<Transport>, options: GatewayOptions): Promise<void> {
-  const { hostKeys, handshakeMs = 20_000, graceMs = 120_000, upstream, relay, tap, ended } = options;
+  const { hostKeys, handshakeMs = 20_000, graceMs = 120_000, upstream, relay, wait, tap, ended } = options;
   const gone = new AbortController();
   const transport: Transport = Transport.server(socket, {
     hostKeys,
@@ -76,10 +79,12 @@ async function serve(socket: Socket, transports: Set<Transport>, options: Gatewa
     graceMs,
   });
   await result;
+  const room = wait && new WaitingRoom(transport);
   try {
+    if (room !== undefined) await wait?.(room);
     const inner = await dial({ ...upstream, signal: gone.signal });
     if (tap !== undefined) tapInto(inner, (payload) => tap('upstream', payload));
-    await new Relay(transport, inner, relay).ended;
+    await new Relay(transport, inner, { ...relay, ...(room && { begun: room }) }).ended;
   } catch {
     transport.disconnect(disconnectReason.byApplication, 'The environment does not answer.');
   }
@@ -99,9 +104,9 @@ export async function decide(attempt: Attempt): Promise<Decision> {
 
 function tapInto(transport: Transport, see: (payload: Buffer) => void): void {
   const handle = transport.handle.bind(transport);
-  transport.handle = (handler: PacketHandler) => {
+  transport.handle = (handler: PacketHandler, first?: readonly Buffer[]) => {
     const { batch } = handler;
-    handle({
+    const seen: PacketHandler = {
       ...(batch === undefined
         ? {
             packet: (payload, sequenceNumber) => {
@@ -119,6 +124,7 @@ function tapInto(transport: Transport, see: (payload: Buffer) => void): void {
           }),
       drained: () => handler.drained?.(),
       closed: (error) => handler.closed(error),
-    });
+    };
+    handle(seen, first);
   };
 }

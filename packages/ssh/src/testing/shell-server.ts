@@ -24,6 +24,8 @@ export interface ShellServerOptions {
   readonly hostKeys: readonly SigningKey[];
   readonly authentication: Pick<ServerAuthenticationOptions, 'methods' | 'decide'>;
   readonly transport?: Partial<ServerTransportOptions>;
+  /** Of a Unix socket to listen on, in place of a port. */
+  readonly path?: string;
 }
 
 /** Lets in whoever has the one key. */
@@ -38,7 +40,10 @@ export function onlyKey(blob: Buffer): ShellServerOptions['authentication'] {
 }
 
 export interface ShellServer {
+  /** 0 on a Unix socket. */
   readonly port: number;
+  /** Sockets that are not closed. */
+  readonly socketCount: () => number;
   readonly connections: readonly Connection[];
   /** What went wrong in handlers, other than refusals. */
   readonly failures: readonly unknown[];
@@ -49,6 +54,7 @@ export async function startShellServer({
   hostKeys,
   authentication,
   transport,
+  path,
 }: ShellServerOptions): Promise<ShellServer> {
   const connections: Connection[] = [];
   const failures: unknown[] = [];
@@ -71,10 +77,11 @@ export async function startShellServer({
     socket.on('close', () => sockets.delete(socket));
     accept(socket).catch((error: unknown) => failures.push(error));
   });
-  server.listen(0, '127.0.0.1');
+  server.listen(path === undefined ? { port: 0, host: '127.0.0.1' } : { path });
   await once(server, 'listening');
   return {
-    port: (server.address() as AddressInfo).port,
+    port: path === undefined ? (server.address() as AddressInfo).port : 0,
+    socketCount: () => sockets.size,
     connections,
     failures,
     stop: async () => {

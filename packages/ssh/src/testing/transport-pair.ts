@@ -64,6 +64,8 @@ export class PairedTransport implements PacketTransport {
   /** What arrived, and how many of them were handed over. */
   #arrived: Buffer[] = [];
   #handedOver = 0;
+  /** What an earlier handler gave back. */
+  readonly #first: Buffer[] = [];
   readonly #packets = new Packets(1);
   readonly #input = Buffer.alloc(300_000);
 
@@ -100,8 +102,9 @@ export class PairedTransport implements PacketTransport {
     this.unimplemented.push(sequenceNumber);
   }
 
-  handle(handler: PacketHandler): void {
+  handle(handler: PacketHandler, first: readonly Buffer[] = []): void {
     this.#handler = handler;
+    this.#first.push(...first);
     this.#schedule();
   }
 
@@ -153,6 +156,11 @@ export class PairedTransport implements PacketTransport {
   }
 
   #deliver(): void {
+    while (this.#handler !== undefined && !this.isPaused && !this.#isDeaf) {
+      const payload = this.#first.shift();
+      if (payload === undefined) break;
+      this.#handOver(this.#handler, payload);
+    }
     // What was sent before the end still arrives.
     while (this.#handler !== undefined && !this.isPaused && !this.#isDeaf) {
       const payload = this.#arrived[this.#handedOver];

@@ -64,6 +64,14 @@ export class ByteStream {
   #isClosed = false;
   #mustDrain = false;
   #error: Error | undefined;
+  /** All that was read from the kernel, also what came after `end`. */
+  receivedBytes = 0;
+  /** All that the kernel took; of a write that it took in part, nothing until the rest is there too. */
+  sentBytes = 0;
+  /** Resolves when the socket is closed, and the counts change no more. */
+  readonly finished: Promise<void>;
+  /** Only TCP knows what that is. */
+  #takesQuickAck = true;
 
   /** `socket` must be connected, and is the stream's from here on. */
   constructor(socket: Socket, reader: ByteReader) {
@@ -72,7 +80,12 @@ export class ByteStream {
     socket.setNoDelay(true);
     socket.on('error', (error) => (this.#error = error));
     socket.on('end', () => this.#close());
-    socket.on('close', () => this.#close());
+    this.finished = new Promise((resolve) => {
+      socket.on('close', () => {
+        this.#close();
+        resolve();
+      });
+    });
     socket.on('drain', () => this.#drain());
     const early = socket.read() as Buffer | null;
     if (!readInto(socket, readArea, (count) => this.#onRead(pool, headroom, headroom + count))) {
@@ -97,19 +110,24 @@ export class ByteStream {
     if (socket.destroyed || this.#isEnding) return;
     this.#hasWritten = true;
     const sent = socket.writableLength === 0 ? sendAtOnce(socket, bytes, start, end) : 0;
+    this.sentBytes += sent;
     if (start + sent < end) this.#writeLater(bytes, start + sent, end);
   }
 
   /** Has Node write a copy when the kernel takes more. */
   #writeLater(bytes: Buffer, start: number, end: number): void {
     const length = end - start;
+    const written = (error?: Error | null): void => {
+      if (error === undefined || error === null) this.sentBytes += length;
+    };
     if (length < pooledWriteBytes || length > writeBytes) {
-      this.#socket.write(Buffer.from(bytes.subarray(start, end)));
+      this.#socket.write(Buffer.from(bytes.subarray(start, end)), written);
       return;
     }
     const copy = freeWrites.pop() ?? Buffer.allocUnsafeSlow(writeBytes);
     bytes.copy(copy, 0, start, end);
-    this.#socket.write(copy.subarray(0, length), () => {
+    this.#socket.write(copy.subarray(0, length), (error) => {
+      written(error);
       if (freeWrites.length < maximumFreeWrites) freeWrites.push(copy);
     });
   }
@@ -153,8 +171,9 @@ export class ByteStream {
   }
 
   #onRead(bytes: Buffer, start: number, end: number): boolean {
-    if (this.#isEnding || this.#isClosed) return true;
     const count = end - start;
+    this.receivedBytes += count;
+    if (this.#isEnding || this.#isClosed) return true;
     this.#hasWritten = false;
     const rest = this.#rest;
     if (rest !== undefined) {
@@ -171,7 +190,9 @@ export class ByteStream {
     }
     this.#readFrom(bytes, start, end);
     // What was written has acknowledged it.
-    if (count <= littleBytes && !this.#hasWritten && !this.#isEnding) quickAck(this.#socket);
+    if (count <= littleBytes && this.#takesQuickAck && !this.#hasWritten && !this.#isEnding) {
+      this.#takesQuickAck = quickAck(this.#socket);
+    }
     // A full buffer means that more is there: libuv would go on reading it before anybody else's.
     if (count === readBytes && !this.#isPaused) {
       this.#yield();

@@ -24,15 +24,16 @@ interface Meeting {
 async function meet(
   context: TestContext,
   role: Role,
-  { isStrict = true, handshakeMs = 20_000 } = {},
+  { isStrict = true, handshakeMs = 20_000, rekeyMs = 120_000 } = {},
 ): Promise<Meeting> {
   const sockets = await socketPair();
   context.after(sockets.close);
   const { promise: end, resolve: closed } = Promise.withResolvers<TransportError | undefined>();
+  const common = { closed, handshakeMs, rekeyMs };
   const transport =
     role === 'client'
-      ? Transport.server(sockets.accepted, { hostKeys: [testHostKey], closed, handshakeMs })
-      : Transport.client(sockets.accepted, { whyNotHostKey: () => undefined, closed, handshakeMs });
+      ? Transport.server(sockets.accepted, { hostKeys: [testHostKey], ...common })
+      : Transport.client(sockets.accepted, { whyNotHostKey: () => undefined, ...common });
   return { peer: new HandPeer(sockets.connected, role, { isStrict }), transport, end };
 }
 
@@ -243,6 +244,44 @@ for (const role of ['client', 'server'] as const) {
         peer.sendKexInit();
         await peer.finishExchange();
         await isUsable(meeting);
+      });
+
+      for (const [name, begin] of [
+        ['that it begins', ({ peer }: Meeting) => peer.sendKexInit()],
+        ['that it answers not at all', ({ transport }: Meeting) => transport.rekey()],
+      ] as const) {
+        test(`has two minutes for one ${name}, whatever it sends meanwhile, and any time after it`, async (context) => {
+          const meeting = await meet(context, role);
+          const { peer, transport, end } = meeting;
+          await Promise.all([peer.exchangeKeys(), transport.established]);
+          let isOver = false;
+          void end.then(() => (isOver = true));
+          context.mock.timers.enable({ apis: ['setTimeout'] });
+          // One that it finishes has no limit any more.
+          peer.sendKexInit();
+          await peer.receiveKexInit();
+          await peer.finishExchange();
+          await isUsable(meeting);
+          context.mock.timers.tick(1_000_000);
+          await isUsable(meeting);
+          begin(meeting);
+          await peer.receiveKexInit();
+          context.mock.timers.tick(119_000);
+          if (name === 'that it answers not at all') await isUsableOneWay(meeting);
+          else await new Promise((resolve) => setImmediate(resolve));
+          assert.equal(isOver, false);
+          context.mock.timers.tick(1000);
+          const error = await end;
+          assert.equal(error?.code, 'limit');
+          assert.equal(error?.message, 'The peer did not finish a key exchange within 120 s.');
+        });
+      }
+
+      test('has as long for one as the owner says', async (context) => {
+        const { peer, end } = await meet(context, role, { rekeyMs: 20 });
+        await peer.exchangeKeys();
+        peer.sendKexInit();
+        assert.equal((await end)?.code, 'limit');
       });
 
       test('ends the connection by a second KEXINIT, and by NEWKEYS out of turn', async (context) => {

@@ -54,9 +54,10 @@ export interface PacketTransport {
 
   /**
    * Who takes the packets from the next one on. Until there is one, packets wait and nothing more is read. When the
-   * connection is over already, its `closed` is called in a turn of its own.
+   * connection is over already, its `closed` is called in a turn of its own. `first` are payloads that an earlier
+   * handler took and did nothing about: they come before all others.
    */
-  handle(handler: PacketHandler): void;
+  handle(handler: PacketHandler, first?: readonly Buffer[]): void;
   /** Takes the handler away: packets wait, also those behind this one in the same read, until `handle`. */
   hold(): void;
   /** Reads nothing more until `resume`; what was read already is still handed over. */

@@ -59,6 +59,8 @@ interface CommonOptions {
   readonly rekey?: Partial<RekeyLimits>;
   /** How long the first key exchange may take. 20 seconds by default. */
   readonly handshakeMs?: number;
+  /** How long each later one may take, whoever began it. 120 seconds by default. */
+  readonly rekeyMs?: number;
   /** Called once, however the connection ends and whether there was a handler or not. */
   readonly closed?: (error: TransportError | undefined) => void;
 }
@@ -80,6 +82,7 @@ export interface ClientTransportOptions extends CommonOptions {
 
 const defaultRekey: RekeyLimits = { bytes: 2 ** 30, packets: 2 ** 31, ms: 3_600_000 };
 const defaultHandshakeMs = 20_000;
+const defaultRekeyMs = 120_000;
 const defaultSoftware = 'Berth';
 const clearText = packetAlgorithm('none');
 const noKeys = { iv: Buffer.alloc(0), encryptionKey: Buffer.alloc(0), macKey: Buffer.alloc(0) };
@@ -141,7 +144,8 @@ export class Transport implements PacketTransport {
   /** Whether the first keys are in use in both directions. */
   #isEstablished = false;
   readonly #established: { resolve: () => void; reject: (error: TransportError) => void };
-  readonly #handshakeTimer: NodeJS.Timeout;
+  /** Of the key exchange that is under way, the first from the beginning on. */
+  #exchangeTimer: NodeJS.Timeout;
   #handler: PacketHandler | undefined;
   /** Packets that came while nobody took them. */
   #held: { payload: Buffer; sequenceNumber: number }[] = [];
@@ -192,7 +196,7 @@ export class Transport implements PacketTransport {
     promise.catch(() => {});
     this.#established = { resolve, reject };
     const { handshakeMs = defaultHandshakeMs } = options;
-    this.#handshakeTimer = setTimeout(() => {
+    this.#exchangeTimer = setTimeout(() => {
       const said = this.#identification?.said;
       const late = new TransportError('limit', `No key exchange within ${handshakeMs / 1000} s.`);
       this.#fail(said === undefined ? late : notSsh(said));
@@ -235,6 +239,24 @@ export class Transport implements PacketTransport {
 
   get pendingBytes(): number {
     return this.#stream.pendingBytes + this.#waitingBytes + this.#outputBytes;
+  }
+
+  /** What came from the peer, in bytes of the TCP (or Unix) connection: with both identifications and all key exchanges. */
+  get receivedBytes(): number {
+    return this.#stream.receivedBytes;
+  }
+
+  /** The same for what the kernel took to be sent. */
+  get sentBytes(): number {
+    return this.#stream.sentBytes;
+  }
+
+  /**
+   * Resolves when the socket is closed too, a second after `closed` at the latest. Until then the last words may still
+   * be sent, and what a peer sends that does not read them is counted.
+   */
+  get finished(): Promise<void> {
+    return this.#stream.finished;
   }
 
   get #isClient(): boolean {
@@ -343,12 +365,15 @@ export class Transport implements PacketTransport {
 
   // ---- the handler
 
-  handle(handler: PacketHandler): void {
+  handle(handler: PacketHandler, first: readonly Buffer[] = []): void {
     if (this.#isOver) {
       setImmediate(() => handler.closed(this.#error));
       return;
     }
     this.#handler = handler;
+    // What was answered with SSH_MSG_UNIMPLEMENTED is not among them.
+    this.#held.unshift(...first.map((payload) => ({ payload, sequenceNumber: 0 })));
+    for (const payload of first) this.#heldBytes += payload.length;
     if (this.#held.length > 0) setImmediate(() => this.#giveHeld());
     else this.#readOn();
   }
@@ -426,7 +451,7 @@ export class Transport implements PacketTransport {
   #closed(error: Error | undefined): void {
     if (this.#isOver) return;
     this.#isOver = true;
-    clearTimeout(this.#handshakeTimer);
+    clearTimeout(this.#exchangeTimer);
     if (this.#error === undefined && error !== undefined) {
       const sentence = `The connection broke: ${error.message}.`;
       this.#error = new TransportError('lost', sentence, disconnectReason.connectionLost, { cause: error });
@@ -705,7 +730,18 @@ export class Transport implements PacketTransport {
     }
   }
 
+  /** A peer that never ends an exchange would keep what is to be sent, and our end of the connection, for ever. */
+  #limitExchange(): void {
+    const { rekeyMs = defaultRekeyMs } = this.#options;
+    this.#exchangeTimer = setTimeout(() => {
+      this.#fail(
+        new TransportError('limit', `The peer did not finish a key exchange within ${rekeyMs / 1000} s.`),
+      );
+    }, rekeyMs);
+  }
+
   #startExchange(): Exchange {
+    if (this.#exchange === undefined && this.#isEstablished) this.#limitExchange();
     const exchange = (this.#exchange ??= {
       ownKexInit: undefined,
       peerKexInit: undefined,
@@ -876,10 +912,10 @@ export class Transport implements PacketTransport {
     this.#receivedPackets = 0;
     this.#keysSince = performance.now();
     this.#exchange = undefined;
+    clearTimeout(this.#exchangeTimer);
     if (this.#isPausedByOwner) this.#stream.pause();
     if (!this.#isEstablished) {
       this.#isEstablished = true;
-      clearTimeout(this.#handshakeTimer);
       this.#established.resolve();
     }
     // Those who wait for the end of the key exchange alone hear nothing from the stream.

@@ -1,21 +1,23 @@
 /**
  * The runtime for one machine: an environment is a container with three named volumes, a folder of secrets mounted
- * read-only, and a published port that leads to its sshd.
+ * read-only, and, with exposure `direct`, a published port that leads to its sshd.
  *
  * A container is named after its environment and keeps its own file system from stop to start; it is made anew when
  * its specification changed. Labels carry the installation's id: what lacks it is never touched.
  */
 import { createHash } from 'node:crypto';
 import { existsSync } from 'node:fs';
-import { mkdir, readFile, readdir, rename, rm, writeFile } from 'node:fs/promises';
+import { chmod, mkdir, readFile, readdir, rename, rm, stat, writeFile } from 'node:fs/promises';
 import { createServer } from 'node:net';
 import { basename, join } from 'node:path';
 import { sshdCapabilities, sudoCapabilities } from '@berth/image/capabilities';
-import type { ImageFinding } from '@berth/contract';
+import type { Exposure, ImageFinding } from '@berth/contract';
 import type Docker from 'dockerode';
-import { RuntimeError, allDone, lastingFolders } from '../runtime.ts';
+import { RuntimeError, allDone, lastingFolders, runsWithoutRoot } from '../runtime.ts';
 import type {
   DatasetMount,
+  DirectPort,
+  DirectTraffic,
   LastingFolder,
   ObservedWorkload,
   OwnedThing,
@@ -27,26 +29,36 @@ import type {
 } from '../runtime.ts';
 import { datasetMount, findDataset } from './dataset.ts';
 import { engineMessage, hasStatus, runtimeError } from './errors.ts';
+import { handOver, userId } from './hand-over.ts';
+import type { KnownAccounts } from './hand-over.ts';
 import { tryImage } from './image-trial.ts';
 import { containerLog } from './log.ts';
 import { ensureGuard, ensureNetwork, randomAddress } from './network.ts';
 import type { Network } from './network.ts';
+import { directTraffic, guardPorts } from './port-guard.ts';
 import { watchEvents } from './watch.ts';
 
 const installationLabel = 'berth.installation';
 const environmentLabel = 'berth.environment';
 const specLabel = 'berth.spec';
 const resourcesLabel = 'berth.resources';
+const exposureLabel = 'berth.exposure';
 
 const secretsTarget = '/etc/berth';
 
 const sshdPort = 22;
+/** Where it runs as the user: not every runtime opens low ports to everybody, as Docker does. */
+const rootlessSshdPort = 2222;
+const rootlessUser = `${userId}:${userId}`;
 const gibibyte = 1024 ** 3;
 
 export interface DockerRuntimeOptions {
   docker: Docker;
   installationId: string;
-  /** Folder of the secrets that are mounted; one folder an environment in it. */
+  /**
+   * Folder of the secrets that are mounted; one folder an environment in it. It, or one above it, must be closed to all
+   * but this user.
+   */
   secretsFolder: string;
   /** Address on which own ports are published. */
   portAddress: string;
@@ -58,6 +70,7 @@ export class DockerRuntime implements Runtime {
   readonly name = 'docker';
   readonly #docker: Docker;
   readonly #options: DockerRuntimeOptions;
+  readonly #accounts: KnownAccounts = new Map();
   #preparing: Promise<RuntimeReport> | null = null;
   #shared: { network: Network; storageEnforced: boolean; cpuCores: number } | null = null;
 
@@ -198,11 +211,13 @@ export class DockerRuntime implements Runtime {
   async writeSecrets(id: string, files: SecretFiles): Promise<void> {
     const folder = await this.#secretsOf(id);
     await mkdir(folder, { recursive: true, mode: 0o700 });
+    const mode = secretsMode(((await stat(folder)).mode & 0o005) !== 0);
     for (const [name, content] of Object.entries(files)) {
       const file = join(folder, name);
       const before = await readFile(file, 'utf8').catch(() => null);
       if (before === content) continue;
       await writeFile(`${file}.new`, content, { mode: 0o600 });
+      await chmod(`${file}.new`, mode.file);
       await rename(`${file}.new`, file);
     }
   }
@@ -220,8 +235,10 @@ export class DockerRuntime implements Runtime {
         if (found.State.Running) return this.#observed(found);
       }
       for (const dataset of spec.datasets) await this.#mustBeThere(dataset);
+      await setSecretsMode(secrets, runsWithoutRoot(spec));
       if (found !== null && isOtherwise(found, options)) await this.#remove(spec.id);
       if (found === null || isOtherwise(found, options)) await this.#create(options, network);
+      if (found === null || isOtherwise(found, options) || !ranBefore(found)) await this.#handOver(spec);
       await container.start().catch(async (error: unknown) => {
         if (hasStatus(error, 304)) return;
         if (isAddressTaken(error)) {
@@ -229,6 +246,7 @@ export class DockerRuntime implements Runtime {
         } else if (isLeftover(error)) {
           await this.#remove(spec.id);
           await this.#create(options, network);
+          await this.#handOver(spec);
         } else {
           throw error;
         }
@@ -259,6 +277,12 @@ export class DockerRuntime implements Runtime {
       ...options,
       NetworkingConfig: { EndpointsConfig: { [network.name]: endpoint } },
     });
+  }
+
+  async #handOver(spec: WorkloadSpec): Promise<void> {
+    if (!runsWithoutRoot(spec)) return;
+    const targets = folders.map((folder) => lastingFolders[folder](spec.username));
+    await handOver(this.#docker.getContainer(spec.id), spec.username, targets, this.#accounts);
   }
 
   /** Killed in between, it runs without an address, which is seen at the next look and mended in the same way. */
@@ -369,6 +393,30 @@ export class DockerRuntime implements Runtime {
     return watchEvents(this.#docker, label, environmentLabel, handlers, signal);
   }
 
+  async guardPorts(ports: DirectPort[]): Promise<void> {
+    await this.#prepared();
+    try {
+      await guardPorts(this.#docker, this.#options.installationId, ports);
+    } catch (error) {
+      throw runtimeError(error, 'changing the firewall of its port');
+    }
+  }
+
+  async directTraffic(): Promise<DirectTraffic[]> {
+    const { network } = await this.#prepared();
+    try {
+      const { Containers = {} } = (await this.#docker.getNetwork(network.name).inspect()) as {
+        Containers?: Record<string, { Name: string; IPv4Address: string }>;
+      };
+      const addresses = Object.values(Containers).map(
+        ({ Name, IPv4Address }) => [IPv4Address.split('/')[0] ?? '', Name] as const,
+      );
+      return await directTraffic(this.#docker, this.#options.installationId, new Map(addresses));
+    } catch (error) {
+      throw runtimeError(error, 'counting what its connections moved');
+    }
+  }
+
   async portIsHeld(port: number): Promise<boolean> {
     const server = createServer();
     return new Promise((resolve) => {
@@ -402,14 +450,15 @@ export class DockerRuntime implements Runtime {
     const { State } = found;
     const network = Object.values(found.NetworkSettings.Networks)[0];
     const running = State.Running && !State.Restarting && !State.Paused;
-    const ranBefore = !State.StartedAt.startsWith('0001-');
+    const port = found.Config.User === rootlessUser ? rootlessSshdPort : sshdPort;
     return {
       state: running ? 'running' : State.Restarting ? 'waiting' : 'stopped',
-      address: running && network?.IPAddress ? { host: network.IPAddress, port: sshdPort } : null,
-      exitCode: running || State.Paused || !ranBefore ? null : State.ExitCode,
+      address: running && network?.IPAddress ? { host: network.IPAddress, port } : null,
+      exitCode: running || State.Paused || !ranBefore(found) ? null : State.ExitCode,
       outOfMemory: State.OOMKilled,
-      runId: ranBefore ? `${found.Id.slice(0, 12)}@${State.StartedAt}` : null,
+      runId: ranBefore(found) ? `${found.Id.slice(0, 12)}@${State.StartedAt}` : null,
       resources: readResources(found.Config.Labels[resourcesLabel]),
+      exposure: readExposure(found.Config.Labels[exposureLabel]),
       restarts: found.RestartCount,
     };
   }
@@ -421,6 +470,8 @@ export class DockerRuntime implements Runtime {
     secrets: string,
   ): Docker.ContainerCreateOptions {
     const { cpu, memory, gpu } = spec.resources;
+    const behindGateway = spec.exposure === 'gateway';
+    const rootless = runsWithoutRoot(spec);
     const memoryBytes = Math.round(memory * gibibyte);
     const port = `${sshdPort}/tcp`;
     const options: Docker.ContainerCreateOptions = {
@@ -432,14 +483,20 @@ export class DockerRuntime implements Runtime {
         `BERTH_USER=${spec.username}`,
         `BERTH_SUDO=${spec.sudo}`,
         `BERTH_EXEMPT_SOURCES=${network.gateway}`,
+        ...(behindGateway ? ['BERTH_EXPOSURE=gateway'] : []),
       ],
-      ExposedPorts: { [port]: {} },
+      ...(rootless ? { User: rootlessUser } : {}),
+      ...(behindGateway ? {} : { ExposedPorts: { [port]: {} } }),
       HostConfig: {
         NetworkMode: network.name,
         PortBindings:
-          spec.publicPort === null
+          behindGateway || spec.publicPort === null
             ? {}
-            : { [port]: [{ HostIp: this.#options.portAddress, HostPort: String(spec.publicPort) }] },
+            : {
+                [port]: [
+                  { HostIp: publishedOn(this.#options.portAddress), HostPort: String(spec.publicPort) },
+                ],
+              },
         Mounts: [
           ...folders.map((folder) => ({
             Type: 'volume' as const,
@@ -457,14 +514,20 @@ export class DockerRuntime implements Runtime {
         PidsLimit: 4096,
         ShmSize: Math.round(memoryBytes / 2),
         CapDrop: ['ALL'],
-        CapAdd: [...(spec.sudo ? sudoCapabilities : sshdCapabilities)],
+        CapAdd: rootless ? [] : [...(spec.sudo ? sudoCapabilities : sshdCapabilities)],
         SecurityOpt: spec.sudo ? [] : ['no-new-privileges'],
         DeviceRequests: gpu === 0 ? [] : [{ Driver: 'nvidia', Count: gpu, Capabilities: [['gpu']] }],
         LogConfig: { Type: 'json-file', Config: { 'max-size': '10m', 'max-file': '3' } },
+        // Where sshd reads its copies of the secrets: root's in the image.
+        ...(rootless ? { Tmpfs: { '/run/berth': `size=16m,mode=700,uid=${userId},gid=${userId}` } } : {}),
       },
     };
     const hash = createHash('sha256').update(JSON.stringify(options)).digest('hex').slice(0, 16);
-    const labels = { [specLabel]: hash, [resourcesLabel]: JSON.stringify({ cpu, memory, gpu }) };
+    const labels = {
+      [specLabel]: hash,
+      [resourcesLabel]: JSON.stringify({ cpu, memory, gpu }),
+      [exposureLabel]: spec.exposure,
+    };
     return { ...options, Labels: { ...this.#labels(spec.id), ...labels } };
   }
 
@@ -537,6 +600,29 @@ function readResources(label: string | undefined): RunResources | null {
   }
 }
 
+function readExposure(label: string | undefined): Exposure {
+  return label === 'gateway' ? label : 'direct';
+}
+
+function ranBefore({ State }: Docker.ContainerInspectInfo): boolean {
+  return !State.StartedAt.startsWith('0001-');
+}
+
+/**
+ * sshd that runs as the user reads the files as the user, so they are everybody's in its container; on the host the
+ * data folder keeps everybody else out. Where sshd runs as root, no user in the container reads them either.
+ */
+function secretsMode(open: boolean): { folder: number; file: number } {
+  return open ? { folder: 0o755, file: 0o644 } : { folder: 0o700, file: 0o600 };
+}
+
+/** Before a start; while it runs, files keep the mode that they have. */
+async function setSecretsMode(folder: string, open: boolean): Promise<void> {
+  const mode = secretsMode(open);
+  await chmod(folder, mode.folder);
+  for (const name of await readdir(folder)) await chmod(join(folder, name), mode.file);
+}
+
 /** Whether the container was made from another specification. What an older Berth made says nothing of resources. */
 function isOtherwise(
   { Config }: Docker.ContainerInspectInfo,
@@ -576,4 +662,9 @@ function ignoring(...statuses: number[]): (error: unknown) => void {
   return (error) => {
     if (!hasStatus(error, ...statuses)) throw error;
   };
+}
+
+/** To Docker `::` is all of IPv6 and nothing of IPv4; it is both where nothing is said. */
+function publishedOn(address: string): string {
+  return address === '::' ? '' : address;
 }

@@ -1,12 +1,13 @@
 /**
- * Looks into an image by running a script in a throwaway container of it: no network, no capability, nothing to write
- * to but a little memory, and 30 seconds. What it prints is not trusted.
+ * Looks into an image by running scripts in throwaway containers of it: no network, no capability, nothing to write to
+ * but a little memory, and 30 seconds each. What they print is not trusted.
  */
 import type Docker from 'dockerode';
 import { generateHostKey } from '@berth/ssh';
 import type { ImageFinding } from '@berth/contract';
-import { checkScript, judge, missing, scratchFolders } from '../image-check.ts';
+import { checkScript, judge, missing, rootlessScript, scratchFolders } from '../image-check.ts';
 import { engineMessage, hasStatus } from './errors.ts';
+import { userId } from './hand-over.ts';
 import { containerLog } from './log.ts';
 
 const trialLabel = 'berth.image-check';
@@ -22,18 +23,45 @@ export async function tryImage(
 ): Promise<ImageFinding[]> {
   await removeTrials(docker, labels);
   const { Config } = await docker.getImage(reference).inspect();
+  const hostKey = generateHostKey().privateKeyOpenSsh;
+  const facts = await runScript(docker, reference, labels, checkScript(hostKey), 0, signal);
+  if (facts === null) {
+    return [
+      missing(
+        'shell',
+        'It has no /bin/sh that runs on this host.',
+        'Use a base with a shell, built for the processor of this host.',
+      ),
+    ];
+  }
+  const rootlessFacts = await runScript(docker, reference, labels, rootlessScript(hostKey), userId, signal);
+  const start = { entrypoint: [Config.Entrypoint ?? []].flat(), user: Config.User };
+  return judge(start, facts, rootlessFacts ?? []);
+}
+
+/** @returns the lines that it printed; null: the image has no shell that runs here */
+async function runScript(
+  docker: Docker,
+  reference: string,
+  labels: Record<string, string>,
+  script: string,
+  user: number,
+  signal: AbortSignal,
+): Promise<string[] | null> {
   const container = await docker.createContainer({
     Image: reference,
     Labels: { ...labels, [trialLabel]: 'true' },
-    Entrypoint: ['/bin/sh', '-c', checkScript(generateHostKey().privateKeyOpenSsh)],
+    Entrypoint: ['/bin/sh', '-c', script],
     Cmd: [],
-    User: '0:0',
+    User: `${user}:${user}`,
     WorkingDir: '/',
     Healthcheck: { Test: ['NONE'] },
     HostConfig: {
       NetworkMode: 'none',
       ReadonlyRootfs: true,
-      Tmpfs: Object.fromEntries(scratchFolders.map((folder) => [folder, 'size=1m,mode=755'])),
+      Tmpfs: Object.fromEntries(
+        scratchFolders.map((folder) => [folder, `size=1m,mode=755,uid=${user},gid=${user}`]),
+      ),
       CapDrop: ['ALL'],
       SecurityOpt: ['no-new-privileges'],
       Memory: 256 * 1024 ** 2,
@@ -48,13 +76,7 @@ export async function tryImage(
       await container.start();
     } catch (error) {
       if (!hasStatus(error, 400) && !/exec format error/.test(engineMessage(error))) throw error;
-      return [
-        missing(
-          'shell',
-          'It has no /bin/sh that runs on this host.',
-          'Use a base with a shell, built for the processor of this host.',
-        ),
-      ];
+      return null;
     }
     const ended = container.wait().catch(() => undefined);
     const late = AbortSignal.any([signal, AbortSignal.timeout(longestMs)]);
@@ -63,16 +85,15 @@ export async function tryImage(
       new Promise<void>((resolve) => late.addEventListener('abort', () => resolve(), { once: true })),
     ]);
     signal.throwIfAborted();
-    const facts: string[] = [];
+    const lines: string[] = [];
     for await (const line of containerLog(container, { tail: mostLines, follow: false, signal }))
-      facts.push(
+      lines.push(
         line
           .slice(0, 200)
           .replace(/[\p{Cc}\p{Cf}\p{Zl}\p{Zp}]+/gu, ' ')
           .trim(),
       );
-    const start = { entrypoint: [Config.Entrypoint ?? []].flat(), user: Config.User };
-    return judge(start, facts);
+    return lines;
   } finally {
     await container.remove({ force: true, v: true });
   }

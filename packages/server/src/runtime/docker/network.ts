@@ -4,7 +4,8 @@
  * Docker's own setting "no inter-container traffic" leaves the host and the cloud's metadata service open. The
  * guard is a container in the host's network with nothing but NET_ADMIN which keeps one nftables table in force,
  * named after the installation: what comes from the environments' bridge may answer, and may reach the world, but
- * not the host, not another environment, not a metadata address. It comes back with Docker, before Berth does, and
+ * not the host, not another environment, not a metadata address; and what comes to it through the host comes to a
+ * published port or not at all, whatever else the host's firewall lets through. It comes back with Docker, before Berth does, and
  * puts the table back when a firewall tool has flushed or changed it. Nobody else's tables are touched.
  */
 import { createHash, randomInt } from 'node:crypto';
@@ -130,16 +131,16 @@ export function randomAddress({ subnet }: Pick<Network, 'subnet'>): string {
   return addressAt(subnet, randomInt(2, hosts - 1));
 }
 
-function guardName(installationId: string): string {
+export function guardName(installationId: string): string {
   return `${networkName(installationId)}-guard`;
 }
 
-function tableName(installationId: string): string {
+export function tableName(installationId: string): string {
   return networkName(installationId).replace('-', '_');
 }
 
 /** With whatever digit stands at its end. Need not be there yet. */
-function bridgePattern(installationId: string): string {
+export function bridgePattern(installationId: string): string {
   return `${networkName(installationId)}*`;
 }
 
@@ -158,6 +159,9 @@ table inet ${table} {
     type filter hook forward priority -10; policy accept;
     iifname "${bridge}" oifname "${bridge}" drop
     iifname "${bridge}" ip daddr { ${metadataAddresses.join(', ')} } drop
+    oifname "${bridge}" ct state established,related accept
+    oifname "${bridge}" ct status dnat accept
+    oifname "${bridge}" drop
   }
 }
 `;

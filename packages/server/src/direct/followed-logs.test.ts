@@ -5,27 +5,33 @@ import { eventually } from '../../../../test/harness/ssh.ts';
 import { databases } from '../../../../test/harness/databases.ts';
 import { ControlPlane } from '../testing/control-plane.ts';
 import type { Account } from '../testing/control-plane.ts';
-import { LastUse } from './last-use.ts';
-import { addKey } from './ssh-keys.ts';
+import { addKey } from '../ssh-keys/ssh-keys.ts';
+import { FollowedLogs } from './followed-logs.ts';
+import { DirectLogins } from './logins.ts';
 
 for (const on of databases) {
   describe(`the last use of keys on ${on.name}`, { skip: on.skip }, () => {
     let plane: ControlPlane;
     let alice: Account;
     let bob: Account;
-    let lastUse: LastUse;
+    let logs: FollowedLogs;
+    let logins: DirectLogins;
     before(async () => {
       plane = await ControlPlane.open(on);
       alice = await plane.account('alice');
       bob = await plane.account('bob');
     });
     afterEach(async () => {
-      await lastUse.stop();
+      await logs.stop();
+      await logins.stop();
       await plane.clear();
     });
     after(() => plane.close());
 
-    const follow = () => (lastUse = new LastUse(plane.services));
+    const follow = () => {
+      logins = new DirectLogins(plane.services);
+      logs = new FollowedLogs(plane.services, logins);
+    };
     const key = async ({ principal }: Account, line: string) =>
       (await addKey(plane.database, principal, { principal, source: null }, { name: 'k', public_key: line }))
         .id;
@@ -140,7 +146,7 @@ for (const on of databases) {
       await followed(id, 0);
       await plane.runtime.vanish(id, false);
       await followed(id);
-      await lastUse.stop();
+      await logs.stop();
       assert.equal(plane.runtime.followers(id), 0);
     });
   });

@@ -1,6 +1,6 @@
 // How much the relays, or the connections, of a process may hold for receivers that do not take it. Each channel starts
 // with a small window in either direction; what it is given beyond that is taken from here first and given back at its
-// end.
+// end. Used by relay/ and by connection/, which know nothing of each other's windows.
 
 export class WindowBudget {
   readonly #totalBytes: number;
