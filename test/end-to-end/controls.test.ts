@@ -10,7 +10,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, before, describe, it } from 'node:test';
 import { pathOf, routes, waysIn } from '@berth/contract';
-import type { AuditRecord, CreatedEnvironment, Environment, SshConnection, WayIn } from '@berth/contract';
+import type { AuditRecord, CreatedEnvironment, Environment, Connection, WayIn } from '@berth/contract';
 import { Background } from '../harness/background.ts';
 import { TestBerth, skipWithoutDocker } from '../harness/berth.ts';
 import { type Finished, eventually, execute, makeKey } from '../harness/ssh.ts';
@@ -45,7 +45,7 @@ const controls: Record<string, (scene: Scene) => Promise<void>> = {
     for (let count = 0; count < 5; count += 1) assertRefused(await ssh('true', { by: 'wrong password' }));
     const locked = await ssh('true', { by: 'password' });
     assertRefused(locked);
-    assert.match(locked.stderr, /[Ll]ocked until \d{4}-\d\d-\d\d \d\d:\d\d(:\d\d)? UTC/);
+    assert.match(locked.stderr, /(Locked until|try again after) \d{4}-\d\d-\d\d \d\d:\d\d UTC/);
     assertRefused(await ssh('true', { by: 'key' }));
     const elsewhere = await ssh('echo in', { by: 'key', source: neighbourOf(scene.source) });
     assert.equal(elsewhere.stdout, 'in\n', elsewhere.stderr);
@@ -321,9 +321,9 @@ async function liveOf(
   berth: TestBerth,
   { env_id }: CreatedEnvironment,
   source: string,
-): Promise<SshConnection | undefined> {
+): Promise<Connection | undefined> {
   const path = `${routes.connections}?live=true&environment=${env_id}&source=${source}`;
-  return (await berth.call<{ items: SshConnection[] }>('GET', path)).body.items[0];
+  return (await berth.call<{ items: Connection[] }>('GET', path)).body.items[0];
 }
 
 async function patch(berth: TestBerth, { env_id }: CreatedEnvironment, change: object): Promise<void> {

@@ -14,7 +14,7 @@ import { pipeline } from 'node:stream/promises';
 import { it } from 'node:test';
 import { setTimeout as pause } from 'node:timers/promises';
 import { pathOf, routes } from '@berth/contract';
-import type { AuditRecord, CreatedEnvironment, SshConnection } from '@berth/contract';
+import type { AuditRecord, CreatedEnvironment, Connection } from '@berth/contract';
 import { TestBerth, skipWithoutDocker } from '../harness/berth.ts';
 import { startPostgres } from '../harness/postgres.ts';
 import { type Finished, eventually, execute, makeKey } from '../harness/ssh.ts';
@@ -154,7 +154,7 @@ it(
       // Each of those that were served was let in once and is over, in both records.
       const accepted = await all<AuditRecord>(berth, `${routes.audit}?action=ssh.login&outcome=done`);
       const connections = await eventually(
-        () => all<SshConnection>(berth as TestBerth, `${routes.connections}?`),
+        () => all<Connection>(berth as TestBerth, `${routes.connections}?`),
         (rows) => rows.every(({ ended_at }) => ended_at !== null),
         30_000,
       );

@@ -15,6 +15,7 @@ import { fileURLToPath } from 'node:url';
 import { ensureEnvironmentImage } from '@berth/image';
 import type { CreatedEnvironment, Environment, EnvironmentEvent, SshAccess } from '@berth/contract';
 import { pathOf, routes } from '@berth/contract';
+import { Supervisor } from '@berth/gateway/supervisor';
 import Docker from 'dockerode';
 import { copyEmbedded } from './embedded.ts';
 
@@ -61,19 +62,25 @@ export class TestBerth {
   readonly dataDir: string;
   readonly environment: Record<string, string>;
   readonly ports: { first: number; last: number };
+  /** Of the gateway; nothing listens there without one. */
+  readonly sharedPort: number;
   log = '';
   readonly docker: Docker;
   readonly #launcher: string[];
   #process: ChildProcess | null = null;
   #installationId: string | null = null;
   #httpAddress = '';
+  readonly #hasGateway: boolean;
+  #gateway: Supervisor | null = null;
 
   private constructor(
     dataDir: string,
     environment: Record<string, string>,
     ports: { first: number; last: number },
-    place: { docker?: Docker; launcher?: string[] },
+    place: { docker?: Docker; launcher?: string[]; gateway?: boolean },
   ) {
+    this.sharedPort = ports.last + 1;
+    this.#hasGateway = place.gateway === true;
     this.docker = place.docker ?? docker;
     this.#launcher = place.launcher ?? [];
     this.dataDir = dataDir;
@@ -90,11 +97,14 @@ export class TestBerth {
       image?: string | null;
       /** The engine that the server works with, where that is not the machine's; the settings must say so too. */
       docker?: Docker;
+      /** Whether a gateway runs beside the server, as under `berth up`; it lives on when the server is killed. */
+      gateway?: boolean;
       /** A program in front of the server's, which must become it, such as `nsenter`. */
       launcher?: string[];
     } = {},
   ): Promise<TestBerth> {
-    const ports = await freePortRange(options.portCount ?? 20);
+    const { first, last } = await freePortRange((options.portCount ?? 20) + 1);
+    const ports = { first, last: last - 1 };
     const dataDir = mkdtempSync(join(tmpdir(), 'berth-test-'));
     if (!options.databaseUrl) await copyEmbedded(join(dataDir, 'database'));
     const image = options.image === undefined ? await environmentImage() : options.image;
@@ -107,6 +117,8 @@ export class TestBerth {
         BERTH_PORT_ADDRESS: '127.0.0.1',
         BERTH_PORT_RANGE: `${ports.first}-${ports.last}`,
         BERTH_STOP_GRACE_SECONDS: '3',
+        BERTH_EXPOSURE: options.gateway === true ? 'gateway' : 'direct',
+        BERTH_SHARED_PORT: String(last),
         ...(image === null ? {} : { BERTH_ENVIRONMENT_IMAGE: image }),
         ...(options.databaseUrl ? { BERTH_DATABASE_URL: options.databaseUrl } : {}),
         ...options.settings,
@@ -156,11 +168,32 @@ export class TestBerth {
       }),
       once(child, 'exit').then(() => false),
     ]);
+    if (ready && this.#hasGateway) this.#gateway ??= await this.#startGateway();
     if (ready && this.#installationId === null) {
       const { body } = await this.call<{ installation_id: string }>('GET', routes.platform);
       this.#installationId = body.installation_id;
     }
     return ready;
+  }
+
+  async #startGateway(): Promise<Supervisor> {
+    const gateway = new Supervisor({
+      workers: 1,
+      folder: join(this.dataDir, 'gateway'),
+      user: 'nobody',
+      server: { kind: 'unix', path: 'control.sock' },
+      certificates: null,
+      log: (line) => (this.log += `${line}\n`),
+    });
+    const opened = await gateway.opened(this.sharedPort);
+    if (opened !== true) throw new Error(`${opened}\n${this.log}`);
+    return gateway;
+  }
+
+  /** The gateway that runs beside the server. */
+  get gateway(): Supervisor {
+    if (this.#gateway === null) throw new Error('this Berth has no gateway');
+    return this.#gateway;
   }
 
   /** Where the API listens for everybody. */
@@ -278,6 +311,7 @@ export class TestBerth {
 
   /** Ends the server and removes everything that it made. */
   async remove(): Promise<void> {
+    await this.#gateway?.kill();
     await this.kill('SIGKILL');
     try {
       if (this.#installationId !== null) await removeInstallation(this.#installationId, this.docker);
@@ -310,7 +344,8 @@ export async function removeInstallation(installationId: string, engine: Docker 
   }
   // The guard leaves its table in force when it is killed.
   if (engine === docker && networks.length > 0)
-    spawnSync('nft', ['delete', 'table', 'inet', `berth_${installationId.slice(0, 8)}`]);
+    for (const name of ['', '_ports', '_traffic'])
+      spawnSync('nft', ['delete', 'table', 'inet', `berth_${installationId.slice(0, 8)}${name}`]);
 }
 
 /** An HTTP request; the body is sent as JSON unless it is a string or a buffer already. */
