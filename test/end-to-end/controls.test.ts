@@ -49,7 +49,7 @@ const controls: Record<string, (scene: Scene) => Promise<void>> = {
     assertRefused(await ssh('true', { by: 'key' }));
     const elsewhere = await ssh('echo in', { by: 'key', source: neighbourOf(scene.source) });
     assert.equal(elsewhere.stdout, 'in\n', elsewhere.stderr);
-    await berth.call('DELETE', `${routes.lockouts}?source=${scene.source}`);
+    await berth.unlock(scene.source);
     const cleared = await ssh('echo in', { by: 'password' });
     assert.equal(cleared.stdout, 'in\n', cleared.stderr);
   },
@@ -322,7 +322,7 @@ async function liveOf(
   { env_id }: CreatedEnvironment,
   source: string,
 ): Promise<Connection | undefined> {
-  const path = `${routes.connections}?live=true&environment=${env_id}&source=${source}`;
+  const path = `${routes.connections}?live=true&env_id=${env_id}&source=${source}`;
   return (await berth.call<{ items: Connection[] }>('GET', path)).body.items[0];
 }
 

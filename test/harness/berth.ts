@@ -270,6 +270,15 @@ export class TestBerth {
     ).body.items;
   }
 
+  /** Clears what is locked for this address, so that a test's own failures are nobody else's. */
+  async unlock(source: string): Promise<void> {
+    const { body } = await this.call<{ items: { id: number }[] }>(
+      'GET',
+      `${routes.lockouts}?source=${source}`,
+    );
+    for (const { id } of body.items) await this.call('DELETE', pathOf(routes.lockout, { id: String(id) }));
+  }
+
   /** Waits until the environment is as the test wants it; `failed` ends the wait unless it is waited for. */
   async until(
     id: string,
