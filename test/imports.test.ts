@@ -29,6 +29,7 @@ const allowed: Record<string, { packages: string[]; reason: string }> = {
   'packages/cli': {
     packages: [
       '@berth/contract',
+      '@berth/contract/network',
       '@berth/contract/paths',
       '@berth/contract/vocabulary',
       '@berth/gateway/supervisor',

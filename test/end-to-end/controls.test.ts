@@ -85,7 +85,7 @@ const controls: Record<string, (scene: Scene) => Promise<void>> = {
     const { items } = (
       await berth.call<{ items: { id: number; name: string; public_key: string }[] }>('GET', routes.sshKeys)
     ).body;
-    const [row] = items.filter(({ name }) => name === 'control');
+    const row = items.find(({ name }) => name === 'control');
     assert.ok(row);
     assert.equal((await ssh('echo in')).stdout, 'in\n');
     assert.equal((await berth.call('DELETE', pathOf(routes.sshKey, { id: String(row.id) }))).status, 204);
