@@ -94,7 +94,7 @@ describe('a port that leads straight to sshd', { skip: skipWithoutDocker || skip
     );
     assert.equal(login?.source, beyond.address);
     assert.equal(login?.account, 'admin');
-    const path = `${routes.connections}?environment=${environment.env_id}`;
+    const path = `${routes.connections}?env_id=${environment.env_id}`;
     const [connection] = await eventually(
       async () => (await berth.call<{ items: Connection[] }>('GET', path)).body.items,
       (items) => items[0]?.ended_at != null,
@@ -113,7 +113,7 @@ describe('a port that leads straight to sshd', { skip: skipWithoutDocker || skip
       20_000,
     );
     assert.equal((await ssh('echo in', neighbour)).stdout, 'in\n');
-    await berth.call('DELETE', `${routes.lockouts}?source=${beyond.address}`);
+    await berth.unlock(beyond.address);
     await untilIn();
   });
 

@@ -50,6 +50,14 @@ export class Background {
     return found;
   }
 
+  write(text: string): void {
+    this.#child.stdin?.write(text);
+  }
+
+  kill(signal: NodeJS.Signals): void {
+    this.#child.kill(signal);
+  }
+
   /** Closes its standard input and ends it, by force when it does not go. */
   async stop(): Promise<void> {
     if (this.ended) return;

@@ -116,7 +116,8 @@ export class TestBerth {
         BERTH_PORT_ADDRESS: '127.0.0.1',
         BERTH_PORT_RANGE: `${ports.first}-${ports.last}`,
         BERTH_STOP_GRACE_SECONDS: '3',
-        ...(sharedPort === 0 ? {} : { BERTH_SHARED_PORT: String(sharedPort), BERTH_EXPOSURE: 'gateway' }),
+        BERTH_EXPOSURE: sharedPort === 0 ? 'direct' : 'gateway',
+        BERTH_SHARED_PORT: String(sharedPort),
         ...(image === null ? {} : { BERTH_ENVIRONMENT_IMAGE: image }),
         ...(options.databaseUrl ? { BERTH_DATABASE_URL: options.databaseUrl } : {}),
         ...options.settings,
@@ -266,6 +267,15 @@ export class TestBerth {
     ).body.items;
   }
 
+  /** Clears what is locked for this address, so that a test's own failures are nobody else's. */
+  async unlock(source: string): Promise<void> {
+    const { body } = await this.call<{ items: { id: number }[] }>(
+      'GET',
+      `${routes.lockouts}?source=${source}`,
+    );
+    for (const { id } of body.items) await this.call('DELETE', pathOf(routes.lockout, { id: String(id) }));
+  }
+
   /** Waits until the environment is as the test wants it; `failed` ends the wait unless it is waited for. */
   async until(
     id: string,
@@ -356,7 +366,8 @@ export async function removeInstallation(installationId: string, engine: Docker 
   }
   // The guard leaves its table in force when it is killed.
   if (engine === docker && networks.length > 0)
-    spawnSync('nft', ['delete', 'table', 'inet', `berth_${installationId.slice(0, 8)}`]);
+    for (const table of ['', '_ports', '_traffic'])
+      spawnSync('nft', ['delete', 'table', 'inet', `berth_${installationId.slice(0, 8)}${table}`]);
 }
 
 /** An HTTP request; the body is sent as JSON unless it is a string or a buffer already. */

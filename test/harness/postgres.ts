@@ -1,5 +1,6 @@
 /** A PostgreSQL server of the suite's own: a fresh cluster in a temporary folder, on a port that the system chose. */
 import { spawn, spawnSync } from 'node:child_process';
+import type { ChildProcess } from 'node:child_process';
 import { once } from 'node:events';
 import { chownSync, existsSync, mkdtempSync, readdirSync, rmSync } from 'node:fs';
 import { createServer } from 'node:net';
@@ -11,6 +12,8 @@ import pg from 'pg';
 
 export interface TestPostgres {
   url: string;
+  /** As after a crash: all connections are lost, and it answers again when this is over. */
+  restart(): Promise<void>;
   stop(): Promise<void>;
 }
 
@@ -37,28 +40,35 @@ export async function startPostgres(): Promise<TestPostgres | null> {
     'fsync=off',
     'max_connections=200',
   ];
-  const server = spawn(
-    join(programs, 'postgres'),
-    ['-D', data, ...settings.flatMap((each) => ['-c', each])],
-    {
-      cwd: folder,
-      ...user,
-      stdio: 'ignore',
-    },
-  );
   const url = `postgres://berth@127.0.0.1:${port}/postgres`;
-  const deadline = Date.now() + 30_000;
-  while (!(await answers(url))) {
-    if (server.exitCode !== null || Date.now() > deadline)
-      throw new Error('the PostgreSQL of the test suite did not start');
-    await pause(50);
-  }
+  const start = async (): Promise<ChildProcess> => {
+    const server = spawn(
+      join(programs, 'postgres'),
+      ['-D', data, ...settings.flatMap((each) => ['-c', each])],
+      { cwd: folder, ...user, stdio: 'ignore' },
+    );
+    const deadline = Date.now() + 30_000;
+    while (!(await answers(url))) {
+      if (server.exitCode !== null || Date.now() > deadline)
+        throw new Error('the PostgreSQL of the test suite did not start');
+      await pause(50);
+    }
+    return server;
+  };
+  const end = async () => {
+    const ended = once(server, 'exit');
+    server.kill('SIGQUIT');
+    await ended;
+  };
+  let server = await start();
   return {
     url,
+    async restart() {
+      await end();
+      server = await start();
+    },
     async stop() {
-      const ended = once(server, 'exit');
-      server.kill('SIGQUIT');
-      await ended;
+      await end();
       rmSync(folder, { recursive: true, force: true });
     },
   };

@@ -16,14 +16,13 @@ function answerCheck(server: ServerDouble, fields: Partial<AllowlistCheck> = {})
 }
 
 function hold(server: ServerDouble, ...entries: Partial<AllowlistEntry>[]): void {
-  const items = entries.map((entry, index) => ({
+  const items = entries.map(({ network = '203.0.113.0/24', env_id = null }, index) => ({
     id: index + 1,
     customer_id: 1,
-    env_id: null,
-    network: '203.0.113.0/24',
+    env_id,
+    network,
     note: '',
     created_at: '2026-02-03T04:05:06.000Z',
-    ...entry,
   }));
   server.answers.set('GET /api/allowlist', json({ items, next_cursor: null }));
 }

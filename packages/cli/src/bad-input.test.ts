@@ -71,6 +71,7 @@ const cases: [args: string[], said: RegExp][] = [
   [['audit', 'list', '--since', 'yesterday'], /--since .*yesterday.*7d/],
   [['audit', 'list', '--since', '2026-13-45'], /--since .*2026-13-45/],
   [['audit', 'list', '--until', "' or 1=1"], /--until .*or 1=1/],
+  [['audit', 'verify', '--from', 'abc'], /--from .*abc.*64/],
   [['cp', 'a', 'b'], /a b does not lead from this machine to an environment/],
   [['cp', 'demo:a'], /does not lead/],
   [['cp', 'demo:a', 'b:c', '.'], /One copy is from or to one environment.*demo, b/],

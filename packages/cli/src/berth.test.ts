@@ -83,6 +83,7 @@ const commands = [
   ['datasets', 'set', 'faces', '--writable'],
   ['datasets', 'remove', 'faces', '--yes'],
   ['audit', 'list', '--since', '7d'],
+  ['audit', 'verify'],
   ['status'],
   ['settings'],
   ['whoami'],

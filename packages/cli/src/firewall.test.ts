@@ -43,7 +43,7 @@ test('a server cannot write rules of its own, and without a shared port there is
       json({
         ...platform,
         installation_id: id,
-        settings: platform.settings.map((each) => (each.name === name ? { ...each, value } : each)),
+        settings: [{ name, value, source: 'file' }, ...platform.settings],
       }),
     );
   const print = () => berth(['firewall', 'print', '--source', '::1'], { server });

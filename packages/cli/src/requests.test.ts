@@ -102,6 +102,11 @@ test('filters reach the server', async (t) => {
       'audit',
       { since: '2026-02-03T00:00:00.000Z', action: 'login', outcome: 'refused' },
     ],
+    [
+      'audit list --action ssh.login --target demo-7f3k --source 192.0.2.7 --account alice',
+      'audit',
+      { action: 'ssh.login', target: 'demo-7f3k', source: '192.0.2.7', account: 'alice' },
+    ],
     ['delete demo --yes --keep-storage', 'environments/demo-7f3k', { keep_storage: 'true' }],
   ];
   await using server = await fullServer();

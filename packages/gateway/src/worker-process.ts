@@ -102,6 +102,8 @@ class RunningWorker {
   readonly #feed: StateFeed;
   readonly #snapshots: NodeJS.Timeout;
   #isChanged = false;
+  /** Not while a stream that has begun has not told everything. */
+  #isWhole = false;
   #isDraining = false;
 
   private constructor(
@@ -151,6 +153,8 @@ class RunningWorker {
 
   apply(line: StateLine): void {
     this.worker.apply(line);
+    if (line.type === 'begin') this.#isWhole = false;
+    if (line.type === 'complete') this.#isWhole = true;
     const isNews = line.type !== 'beat' && line.type !== 'begin' && line.type !== 'end';
     if (isNews) this.#isChanged = true;
     // In this turn the worker asks for its ports; the supervisor hears of both in this order.
@@ -181,10 +185,10 @@ class RunningWorker {
   /** @param request null: nobody has asked */
   sendSnapshot(request: number | null): void {
     // What comes from a stream that has not told everything yet is less than what the supervisor has.
-    const isWhole = this.#isChanged && this.#feed.isUp;
-    if (!isWhole && request === null) return;
-    if (isWhole) this.#isChanged = false;
-    const lines = isWhole ? this.worker.toLines().map((line) => JSON.stringify(line)) : null;
+    const isNews = this.#isChanged && this.#isWhole;
+    if (!isNews && request === null) return;
+    if (isNews) this.#isChanged = false;
+    const lines = isNews ? this.worker.toLines().map((line) => JSON.stringify(line)) : null;
     send({ type: 'snapshot', request, lines: lines?.join('\n') ?? null });
   }
 }

@@ -77,7 +77,11 @@ export class Journal {
   }
 
   get hasUnsent(): boolean {
-    return this.#acknowledged < this.#size;
+    return this.unsentBytes > 0;
+  }
+
+  get unsentBytes(): number {
+    return this.#size - this.#acknowledged;
   }
 
   get sizeBytes(): number {

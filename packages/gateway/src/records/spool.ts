@@ -202,13 +202,15 @@ export class Spool implements Recorder {
   }
 
   #gatewayRecord(ended: boolean): GatewayRecord {
+    const numbers = this.#parts.numbers();
     return {
       type: 'gateway',
       id: this.#parts.gateway,
       host: hostname().slice(0, 255),
       version: this.#parts.version,
       started_at: this.#startedAt,
-      ...this.#parts.numbers(),
+      ...numbers,
+      metrics: { ...numbers.metrics, berth_gateway_unsent_bytes: this.#journal.unsentBytes },
       ended,
     };
   }

@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict';
 import { spawn, spawnSync } from 'node:child_process';
 import { once } from 'node:events';
-import { readFileSync, writeFileSync } from 'node:fs';
+import { readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { connect, createServer } from 'node:net';
 import { join } from 'node:path';
 import { test } from 'node:test';
@@ -321,4 +321,5 @@ test('an account that there is not is named, and root is refused', { skip: !isRo
   ] as const) {
     assert.throws(() => gateway.supervise(1, user), sentence);
   }
+  rmSync(gateway.folder, { recursive: true, force: true });
 });

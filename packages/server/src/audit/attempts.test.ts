@@ -69,7 +69,10 @@ for (const on of databases) {
       assert.deepEqual(await recordAttempts(plane.database, []), []);
       const { items } = (await get(`${routes.audit}?action=ssh.login`)).json<AuditPage>();
       assert.deepEqual(
-        items.map(({ id, ...rest }) => rest),
+        items.map(({ id, ...rest }) => {
+          assert.ok(id > 0);
+          return rest;
+        }),
         [
           {
             at: two.at,

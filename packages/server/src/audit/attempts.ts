@@ -7,7 +7,7 @@ import { sql } from 'kysely';
 import type { Session } from '../database/database.ts';
 import { wellFormed } from './audit.ts';
 
-export const loginAction = 'ssh.login';
+const loginAction = 'ssh.login';
 
 /** An attempt that was not known before. */
 export interface NewAttempt extends AttemptRecord {
@@ -42,7 +42,7 @@ export async function recordAttempts(session: Session, records: AttemptRecord[])
   const unseen = new Set(written.map(({ attempt }) => attempt));
   const fresh = records.filter(({ id }) => unseen.delete(id));
   const types = await typesOf(session, fresh);
-  return fresh.map((record) => ({ ...record, keyType: types.get(record.fingerprint) ?? null }));
+  return fresh.map((record) => Object.assign(record, { keyType: types.get(record.fingerprint) ?? null }));
 }
 
 async function typesOf(session: Session, records: AttemptRecord[]): Promise<Map<string | null, string>> {

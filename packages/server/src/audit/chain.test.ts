@@ -1,5 +1,7 @@
 import assert from 'node:assert/strict';
+import { spawnSync } from 'node:child_process';
 import { createHash } from 'node:crypto';
+import { readFileSync } from 'node:fs';
 import { after, before, describe, test } from 'node:test';
 import { setTimeout as pause } from 'node:timers/promises';
 import type { AuditExportLine, AuditVerdict, AuditVerifyLine } from '@berth/contract';
@@ -14,6 +16,8 @@ import { canonical, canonicalJson } from './canonical.ts';
 import { pruneAudit } from './retention.ts';
 import { seal, startSealing } from './sealing.ts';
 import { verifyAudit } from './verify.ts';
+
+const pythonMissing = spawnSync('python3', ['--version']).error ? 'needs python3' : false;
 
 test('the canonical form knows neither the order of members nor the time zone', () => {
   assert.equal(
@@ -140,6 +144,18 @@ for (const on of databases) {
         hash = whole.digest();
       }
       assert.equal(hash.toString('hex'), (await verdict()).last_hash);
+    });
+
+    test('is verified by the program in its description', { skip: pythonMissing }, async () => {
+      const page = readFileSync(new URL('../../../../docs/audit.md', import.meta.url), 'utf8');
+      const program = /```python\n([^`]*)```/.exec(page)?.[1] ?? '';
+      await write(1, 'zwölf 漢字 \u0007\u2028 \u{1f600} "\\ \u007f');
+      await seal(plane.database);
+      await write(1, 'not sealed');
+      const { body } = await ask(routes.auditExport);
+      const { stdout, stderr } = spawnSync('python3', ['-c', program], { input: body, encoding: 'utf8' });
+      assert.equal(stdout.trim(), (await verdict()).last_hash, stderr);
+      await seal(plane.database);
     });
 
     test('comes out the same in another time zone', async () => {

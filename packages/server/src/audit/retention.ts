@@ -8,7 +8,7 @@ import type { Session } from '../database/database.ts';
 import { audit } from './audit.ts';
 
 /** Links of one turn. */
-const mostLinks = 500;
+const mostLinks = 5000;
 const mostRows = 5000;
 
 export const pruneAction = 'audit.prune';
@@ -26,8 +26,10 @@ export async function pruneAudit(session: Session, days: number): Promise<number
   // A link goes when its youngest row may, and only if all links before it do.
   const { rows: links } = await sql<{ id: number; rows: number; hash: string }>`
     select s.id, encode(s.hash, 'hex') as hash, count(a.id) as rows
-    from (select id, hash from audit_seals order by id limit ${sql.lit(mostLinks + 1)}) s
+    from (select id, hash, rows, sum(rows) over (order by id) as upto
+      from (select id, hash, rows from audit_seals order by id limit ${sql.lit(mostLinks)}) oldest) s
     left join audit a on a.seal_id = s.id
+    where s.upto - s.rows < ${sql.lit(mostRows)}
     group by s.id, s.hash
     having bool_and(coalesce(a.at < ${midnight(days)}, true))
     order by s.id`.execute(session);

@@ -283,7 +283,7 @@ for (const [index, on] of databases.entries()) {
         JSON.stringify({ ...(JSON.parse(head) as object), migrations: ['001-first-line'] }),
         ...lines.flatMap((line) => {
           table = /^\{"table":"(.*)"\}$/.exec(line)?.[1] ?? table;
-          if (isNew(table)) return [];
+          if (table !== '' && isNew(table)) return [];
           if (!line.startsWith('{"row":')) return [line];
           const { row } = JSON.parse(line) as { row: Record<string, unknown> };
           const kept = Object.entries(row).filter(([column]) => tables.get(table)?.includes(column));

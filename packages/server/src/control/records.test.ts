@@ -81,7 +81,8 @@ for (const on of databases) {
       await plane.close();
     });
     afterEach(async () => {
-      for (const table of ['audit', 'connections', 'gateways'] as const)
+      await plane.clearAudit();
+      for (const table of ['connections', 'gateways'] as const)
         await plane.database.deleteFrom(table).execute();
       await plane.clear();
     });
@@ -134,7 +135,7 @@ for (const on of databases) {
           public_key: 'x',
         })
         .execute();
-      const at = '2030-01-02T03:04:05.678Z';
+      const at = '2020-01-02T03:04:05.678Z';
       const good = attempt({ at, accepted: true, reason: null, fingerprint, account, customer: customerId });
       const bad = attempt({ client: 'half \ud800', count: 7 });
       await report(good, bad);

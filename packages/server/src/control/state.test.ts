@@ -211,7 +211,7 @@ for (const on of databases) {
         const line = await state.next((each) => each.type !== 'beat');
         assert.equal(line.type === 'environment' && line.route?.username, 'somebody');
         await plane.services.directory.reload();
-        assert.equal(state.lines.filter(({ type }) => type === 'environment').at(-1)?.number, line.number);
+        assert.equal(state.lines.findLast(({ type }) => type === 'environment')?.number, line.number);
         mustBeInOrder(state);
       });
     });

@@ -47,19 +47,22 @@ export class UpstreamAddresses {
 
   /** Many attempts at the same time are one question. */
   #ask(id: string): Promise<Address | null> {
-    const asking = this.#runtime.observe(id).then((workload) => {
+    const asking: Promise<Address | null> = this.#look(id, () => this.#asked.get(id) === asking);
+    this.#asked.set(id, asking);
+    return asking;
+  }
+
+  /** @param isLatest not where something changed meanwhile: then it may be of another run than there is now */
+  async #look(id: string, isLatest: () => boolean): Promise<Address | null> {
+    try {
+      const workload = await this.#runtime.observe(id);
       if (workload?.state !== 'running' || workload.address === null) return null;
-      // What changed meanwhile may be told of another run than was looked at.
-      if (workload.runId !== null && this.#asked.get(id) === asking)
+      if (workload.runId !== null && isLatest())
         this.#known.set(id, { runId: workload.runId, address: workload.address });
       return workload.address;
-    });
-    this.#asked.set(id, asking);
-    const done = () => {
-      if (this.#asked.get(id) === asking) this.#asked.delete(id);
-    };
-    asking.then(done, done);
-    return asking;
+    } finally {
+      if (isLatest()) this.#asked.delete(id);
+    }
   }
 }
 

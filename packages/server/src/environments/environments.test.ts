@@ -65,9 +65,16 @@ for (const on of databases) {
       return workload.spec;
     };
     const variablesOf = (id: string) => plane.runtime.secrets.get(id)?.variables;
+    let lastAudited = 0;
+    /** Since it was asked last. */
     const audited = async () => {
-      const rows = await plane.database.selectFrom('audit').selectAll().orderBy('id').execute();
-      await plane.database.deleteFrom('audit').execute();
+      const rows = await plane.database
+        .selectFrom('audit')
+        .selectAll()
+        .where('id', '>', lastAudited)
+        .orderBy('id')
+        .execute();
+      lastAudited = rows.at(-1)?.id ?? lastAudited;
       return rows.map(({ action, account, customer_id, target }) => [action, account, customer_id, target]);
     };
 
@@ -156,10 +163,11 @@ for (const on of databases) {
       const { addresses } = plane.services;
       const closed = await makeApp(plane.with({}, { addresses: { ...addresses, sharedPort: 0 } }));
       await withGatewayKeys(async () => {
-        const { env_id, ssh_host, ssh_username, ssh_password, password_changed_at, host_keys, ...others } =
-          await accessOf(id, closed);
-        assert.deepEqual([env_id, host_keys.length], [id, 1]);
-        for (const [field, value] of Object.entries(others)) assert.equal(value, null, field);
+        const said = Object.entries(await accessOf(id, closed)).filter(([, value]) => value !== null);
+        assert.deepEqual(
+          said.map(([field]) => field),
+          ['env_id', 'ssh_host', 'ssh_username', 'ssh_password', 'password_changed_at', 'host_keys'],
+        );
       }).finally(() => closed.close());
     });
 

@@ -138,8 +138,7 @@ export async function createEnvironment(
       await addEvents(transaction, adopted.id, [
         { kind: 'note', message: `Its files are those of ${id} now.` },
       ]);
-    if (customerId !== principal.customerId)
-      await audit(transaction, asker, { action: 'environment.create', target: id, customerId });
+    await audit(transaction, asker, { action: 'environment.create', target: id, customerId });
     const shown = await getEnvironment({ ...services, database: transaction }, principal, id);
     const created = { ...shown, ssh_password: password.plain };
     await remember?.(transaction, 202, created);
@@ -354,12 +353,7 @@ export async function stopEnvironment(services: Services, asker: Asker, id: stri
     const sentence = `The environment ${id} is being stopped.`;
     await cutConnections(session, services.settings, { environment: id }, sentence);
     return {
-      wanted: {
-        wanted: 'stopped',
-        status: 'stopping',
-        restart_wanted: false,
-        stop_asked_at: new Date(),
-      },
+      wanted: { wanted: 'stopped', status: 'stopping', restart_wanted: false },
       asked: 'stop',
     };
   });
@@ -478,14 +472,12 @@ async function change(
     if (decision !== null) {
       const { asked } = decision;
       await carryOut(transaction, id, principal.account, decision);
-      if (act === 'delete' || row.customer_id !== principal.customerId) {
-        await audit(transaction, asker, {
-          action: `environment.${act}`,
-          target: id,
-          customerId: row.customer_id,
-          detail: { asked },
-        });
-      }
+      await audit(transaction, asker, {
+        action: `environment.${act}`,
+        target: id,
+        customerId: row.customer_id,
+        detail: { asked },
+      });
     }
     // Read before others can go on: what is asked for may be done, or gone, right after.
     return getEnvironment({ ...services, database: transaction }, principal, id);

@@ -79,7 +79,7 @@ for (const on of databases) {
 
     test('keeps everything for ever where the settings say 0', async () => {
       const ancient = await deleted('for-ever', 4000);
-      await seal(plane.database);
+      await plane.clearAudit();
       await plane.database
         .insertInto('audit')
         .values({ action: 'x', outcome: 'done', detail: '{}', at: daysAgo(4000) })

@@ -1,5 +1,6 @@
 /** Passwords of environments that have become too old: announced in the timeline, then replaced. */
 import { setImmediate as breathe } from 'node:timers/promises';
+import { audit } from '../audit/audit.ts';
 import { newPassword, noticeDaysOf, passwordExpiry, updatePassword } from '../credentials/credentials.ts';
 import { cutPasswordLogins } from '../environments/environments.ts';
 import { lockEnvironment, request } from '../environments/table.ts';
@@ -38,6 +39,16 @@ export async function replacePasswords({ database, settings, keyRing, stopping }
       if (!row || !still) return;
       await updatePassword(transaction, keyRing, id, password);
       await cutPasswordLogins(transaction, settings, id);
+      await audit(
+        transaction,
+        { principal: null, source: null },
+        {
+          action: 'environment.reset-password',
+          target: id,
+          customerId: row.customer_id,
+          detail: { asked: 'too old' },
+        },
+      );
       const generation = await request(transaction, id, {});
       const age = Math.floor((Date.now() - still.changedAt.getTime()) / dayMs);
       const message = `Its password was replaced after ${age} days.`;

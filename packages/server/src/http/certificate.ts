@@ -123,10 +123,15 @@ function readPair({ certificate, key, authority }: Files): Pair {
     key: readFileSync(key, 'utf8'),
     ...(authority === undefined ? {} : { ca: readFileSync(authority, 'utf8') }),
   };
-  // What is no certificate would be passed over, and then everybody's were refused.
-  if (pair.ca !== undefined) new X509Certificate(pair.ca);
   createSecureContext(pair);
+  // What is no certificate would be passed over, and then everybody's were refused.
+  if (pair.ca !== undefined) mustBeCertificate(pair.ca);
   return pair;
+}
+
+/** @throws Error when it is none */
+function mustBeCertificate(text: string): X509Certificate {
+  return new X509Certificate(text);
 }
 
 function expiryOf({ cert }: Pair): Date {

@@ -11,7 +11,14 @@ import type { Database } from '../database/database.ts';
 import { announce } from '../events/notices.ts';
 import type { GatewayMetrics } from '../metrics/gateway-metrics.ts';
 import type { Settings } from '../settings.ts';
-import { forgetFailures, insertBan, insertLockout, reserveFailure, takeBackFailure } from './table.ts';
+import {
+  forgetFailures,
+  forgetPair,
+  insertBan,
+  insertLockout,
+  reserveFailure,
+  takeBackFailure,
+} from './table.ts';
 import type { Reservation } from './table.ts';
 
 /** After a login by key what failed before is forgotten within this time; no login waits for it. */
@@ -97,7 +104,7 @@ export class LoginFailures {
 
   /** The login was right: what failed for this pair before is forgotten. */
   async forget({ target, source }: Pair): Promise<void> {
-    await forgetFailures(this.#database, [{ target, source, ageMs: 0 }]);
+    await forgetPair(this.#database, target, source);
   }
 
   /** The same, of many logins at once and a moment later. */
@@ -118,7 +125,11 @@ export class LoginFailures {
 
   async #forgetNow(): Promise<void> {
     const now = performance.now();
-    const successes = [...this.#successes.values()].map(({ at, ...pair }) => ({ ...pair, ageMs: now - at }));
+    const successes = [...this.#successes.values()].map(({ target, source, at }) => ({
+      target,
+      source,
+      ageMs: now - at,
+    }));
     this.#successes.clear();
     if (successes.length === 0) return;
     try {

@@ -28,12 +28,10 @@ export async function reserveFailure(
 ): Promise<Reservation> {
   const { id, target, source, windowMinutes } = attempt;
   const { rows } = await sql<Reservation>`
-    select r.pair_failures as "pairFailures", r.source_failures as "sourceFailures",
-      r.locked_until as "lockedUntil", r.banned_until as "bannedUntil", c.password
-    from reserve_login_failure(${id}, ${target}, ${source}, make_interval(mins => ${windowMinutes}::integer)) r
-      left join environments e on e.id = ${target} and e.wanted <> 'deleted' and e.password_login
-      left join customers o on o.id = e.customer_id and o.password_login
-      left join ssh_credentials c on c.env_id = e.id and o.id is not null`.execute(session);
+    select pair_failures as "pairFailures", source_failures as "sourceFailures",
+      locked_until as "lockedUntil", banned_until as "bannedUntil", password
+    from reserve_login_failure(
+      ${id}, ${target}, ${source}, make_interval(mins => ${windowMinutes}::integer))`.execute(session);
   const [row] = rows;
   if (!row) throw new Error('the function answers with one row');
   return row;
@@ -42,6 +40,14 @@ export async function reserveFailure(
 /** It was no failure, but a fault of this server. */
 export async function takeBackFailure(session: Session, attempt: string): Promise<void> {
   await session.deleteFrom('login_failures').where('attempt', '=', attempt).execute();
+}
+
+export async function forgetPair(session: Session, target: string, source: string): Promise<void> {
+  await session
+    .deleteFrom('login_failures')
+    .where('target', '=', target)
+    .where('source', '=', source)
+    .execute();
 }
 
 export interface Success {
@@ -184,12 +190,7 @@ export async function clearLockout(
     .where('until', '>', sql<Date>`clock_timestamp()`);
   if (visibleTo !== null) query = query.where('customer_id', '=', visibleTo);
   const row = await query.returningAll().executeTakeFirst();
-  if (row)
-    await session
-      .deleteFrom('login_failures')
-      .where('target', '=', row.target)
-      .where('source', '=', row.source)
-      .execute();
+  if (row) await forgetPair(session, row.target, row.source);
   return row;
 }
 

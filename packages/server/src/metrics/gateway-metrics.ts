@@ -48,9 +48,9 @@ const families: Record<string, Family> = {
     help: 'SSH connections at gateways that have not logged in',
     together: 'sum',
   },
-  berth_gateway_records_waiting: {
+  berth_gateway_unsent_bytes: {
     type: 'gauge',
-    help: 'Records that gateways owe the server',
+    help: 'Bytes of records that gateways owe the server',
     together: 'sum',
   },
   berth_gateway_event_loop_delay_seconds: {

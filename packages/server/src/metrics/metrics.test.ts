@@ -166,7 +166,7 @@ describe('what workers count', () => {
         'berth_gateway_connections 5\nberth_forged': 1,
         'berth_gateway_connections{a="b\n"}': 1,
         toString: 1,
-        berth_gateway_records_waiting: Number.NaN,
+        berth_gateway_unsent_bytes: Number.NaN,
       }),
     );
     const text = await metrics.text();

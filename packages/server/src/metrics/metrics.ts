@@ -8,7 +8,6 @@ import type { FastifyInstance } from 'fastify';
 import { Counter, Gauge, Histogram, Registry, collectDefaultMetrics } from 'prom-client';
 import { countPorts } from '../ports/table.ts';
 import type { Services } from '../http/app.ts';
-import type { GatewayMetrics } from './gateway-metrics.ts';
 import { readControls, readWork } from './table.ts';
 
 type Observed = Pick<

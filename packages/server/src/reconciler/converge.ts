@@ -4,6 +4,7 @@
  * Looks at what is, does what lacks, and writes down how it ended. Every step can be done again, so it does not
  * matter after which statement the server was killed: the row is still due, and the same walk is made from its start.
  */
+import { setTimeout as pause } from 'node:timers/promises';
 import { BerthError } from '@berth/contract';
 import type { Failure, Status } from '@berth/contract';
 import type { Logger } from 'pino';
@@ -51,6 +52,9 @@ export interface Workshop {
 const mostAttempts = 4;
 const firstPauseMs = 250;
 const longestPauseMs = 5000;
+/** Within that a gateway closes a port that the container is to publish from now on. */
+const gatewayLetsGoMs = 2000;
+const portPauseMs = 100;
 
 /**
  * Somebody asked for something else, or another server works on it: what was begun is left where it is, and the new
@@ -264,6 +268,8 @@ async function runOnFreePort(
 ): Promise<ObservedWorkload> {
   const { database, runtime, settings } = workshop;
   const refused: number[] = [];
+  // Until now a gateway may have had it, which hears of the change at about the same time.
+  const gatewayLetsGoBy = Date.now() + gatewayLetsGoMs;
   let spec = first;
   for (;;) {
     try {
@@ -271,6 +277,10 @@ async function runOnFreePort(
     } catch (error) {
       if (!(error instanceof RuntimeError) || error.code !== 'port_taken' || spec.publicPort === null)
         throw error;
+      if (refused.length === 0 && row.first_started_at !== null && Date.now() < gatewayLetsGoBy) {
+        await pause(portPauseMs);
+        continue;
+      }
       refused.push(spec.publicPort);
       const publicPort = await database.transaction().execute(async (transaction) => {
         if (!(await isOurs(transaction, row))) throw new Superseded();

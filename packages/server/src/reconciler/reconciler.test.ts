@@ -453,6 +453,29 @@ describe('the reconciler', { concurrency: true }, () => {
         );
       });
 
+      test('keeps the port that a gateway has until it hears of the change', async () => {
+        const { env_id: id, ssh_port: port } = await plane.create(
+          { name: 'demo' },
+          plane.with({ exposure: 'gateway' }),
+        );
+        await plane.startReconciler();
+        await plane.until(id, 'running');
+        await stopEnvironment(plane.services, plane.asker, id);
+        await plane.until(id, 'stopped');
+        await plane.database
+          .updateTable('environments')
+          .set({ exposure: 'direct' })
+          .where('id', '=', id)
+          .execute();
+        plane.runtime.heldPorts.add(port ?? 0);
+        const tries = () => plane.runtime.calls.filter((call) => call === `run ${id}`).length;
+        const before = tries();
+        await startEnvironment(plane.services, plane.asker, id);
+        await eventually(tries, (now) => now > before + 1);
+        plane.runtime.heldPorts.delete(port ?? 0);
+        assert.equal((await plane.until(id, 'running')).ssh_port, port);
+      });
+
       const startElsewhere = async (own_port: 'auto' | 'yes'): Promise<Environment> => {
         const services = plane.with({ portRange: { first: 40000, last: 40000 } });
         const { env_id: id } = await plane.create({ name: 'demo', own_port }, services);

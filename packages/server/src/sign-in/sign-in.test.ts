@@ -167,11 +167,19 @@ for (const on of databases) {
     });
 
     test('is written down, whether it was let in, refused or stopped, without the password', async () => {
-      await plane.database.deleteFrom('audit').execute();
+      const { last } = await plane.database
+        .selectFrom('audit')
+        .select((e) => e.fn.coalesce(e.fn.max('id'), e.lit(0)).as('last'))
+        .executeTakeFirstOrThrow();
       await login('member-of-alice', testPassword);
       for (let count = 0; count < 10; count += 1) await login('nobody', 'geheim');
       for (let count = 0; count < 3; count += 1) await login('nobody', 'geheim');
-      const rows = await plane.database.selectFrom('audit').selectAll().orderBy('id').execute();
+      const rows = await plane.database
+        .selectFrom('audit')
+        .selectAll()
+        .where('id', '>', last)
+        .orderBy('id')
+        .execute();
       const told = rows.map(({ action, outcome, account, source, detail }) => [
         action,
         outcome,

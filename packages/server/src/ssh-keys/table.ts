@@ -1,7 +1,7 @@
 /** Queries on public keys. */
 import { sql } from 'kysely';
 import type { Session } from '../database/database.ts';
-import type { EnvironmentRow, SshKeyRow } from '../database/schema.ts';
+import type { SshKeyRow } from '../database/schema.ts';
 
 /** By id; `page` null: all of them. */
 export async function listKeys(
@@ -54,7 +54,7 @@ export async function markKeysUsed(
   if (uses.length === 0) return;
   await sql`
     update ssh_keys k set last_used_at = u.at
-    from (select customer_id, fingerprint, max(at) as at
+    from (select customer_id, fingerprint, least(max(at), clock_timestamp()) as at
       from json_to_recordset(${JSON.stringify(uses)}::json)
         as r(customer_id integer, fingerprint text, at timestamptz)
       group by customer_id, fingerprint) u

@@ -8,6 +8,7 @@ import { join } from 'node:path';
 import { setTimeout as pause } from 'node:timers/promises';
 import type { CreatedEnvironment, CreateEnvironment, Environment, Role } from '@berth/contract';
 import { BerthError, scopes } from '@berth/contract';
+import { sql } from 'kysely';
 import { pino } from 'pino';
 import type { TestDatabase } from '../../../../test/harness/databases.ts';
 import { copyEmbedded } from '../../../../test/harness/embedded.ts';
@@ -306,6 +307,14 @@ export class ControlPlane {
     this.runtime.storage.clear();
     this.runtime.calls.length = 0;
     await this.runtime.close();
+  }
+
+  /** Empties the audit log, which only retention may. */
+  async clearAudit(): Promise<void> {
+    await this.database.transaction().execute(async (transaction) => {
+      await sql`set local berth.audit = 'retention'`.execute(transaction);
+      for (const table of ['audit', 'audit_seals'] as const) await transaction.deleteFrom(table).execute();
+    });
   }
 
   async close(): Promise<void> {

@@ -102,11 +102,12 @@ const statements = [
 
   // Counts an attempt as failed before it is looked at. What one address tries at once is counted one after the other,
   // whichever server it comes to: in a function each statement sees what was committed before it began, so after the lock.
-  // Locked or banned already: nothing is counted. What a lockout or ban was set for counts for no other.
+  // Locked or banned already: nothing is counted. What a lockout or ban was set for counts for no other. password: what
+  // opens the target at this moment, sealed. All in one, since each statement costs the embedded database its planning.
   `create or replace function reserve_login_failure(
     an_attempt text, a_target text, a_source text, span interval,
     out pair_failures integer, out source_failures integer,
-    out locked_until timestamptz, out banned_until timestamptz
+    out locked_until timestamptz, out banned_until timestamptz, out password text
   ) language plpgsql as $$
   declare
     since timestamptz;
@@ -127,6 +128,9 @@ const statements = [
     select count(*) into source_failures from login_failures f
       where f.source = a_source and f.at > greatest(since,
         (select max(b.banned_at) from bans b where b.source = a_source));
+    select c.password into password from ssh_credentials c
+      join environments e on e.id = c.env_id join customers o on o.id = e.customer_id
+      where c.env_id = a_target and e.wanted <> 'deleted' and e.password_login and o.password_login;
   end
   $$`,
 
