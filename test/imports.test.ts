@@ -19,7 +19,7 @@ const allowed: Record<string, { packages: string[]; reason: string }> = {
   },
   'packages/ssh': { packages: [], reason: 'it is the protocol, and could be published by itself' },
   'packages/gateway': {
-    packages: ['@berth/contract', '@berth/contract/vocabulary', '@berth/ssh'],
+    packages: ['@berth/contract', '@berth/contract/network', '@berth/ssh'],
     reason: 'it must know nothing of the database, nor of any secret that its server does not give it',
   },
   'packages/server': {
