@@ -179,7 +179,8 @@ const controls: Record<string, (scene: Scene) => Promise<void>> = {
     await berth.until(environment.env_id, 'stopped');
     assertRefused(await ssh('true', { by: 'wrong password' }));
     assert.equal((await berth.show(environment.env_id))?.status, 'stopped');
-    const woken = await ssh('echo in', { by: 'key', source: strangerTo(scene.source) });
+    // Somebody who was not connected a moment ago, by address, key or account.
+    const woken = await ssh('echo in', { by: 'password', source: strangerTo(scene.source) });
     assert.equal(woken.stdout, 'in\n', woken.stderr);
     assert.match(woken.stderr, /start/i);
   },

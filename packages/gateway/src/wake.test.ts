@@ -43,7 +43,7 @@ describe('waking', { skip: missingSshd }, () => {
       assert.equal(stdout, 'in\n');
       assert.match(
         stderr,
-        /demo-7f3k is starting: container, 0 s\r?\n[^]*demo-7f3k is starting: container, 1 s/,
+        /demo-7f3k is starting: container \(0 s\)\r?\n[^]*demo-7f3k is starting: container \(1 s\)/,
       );
       assert.partialDeepStrictEqual(stage.server.upstreams, [
         { environment: demo, wake: true, source: '127.0.0.1', account: null },

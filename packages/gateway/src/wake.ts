@@ -52,7 +52,7 @@ export async function wakeEnvironment(
   for await (const line of lines) {
     if (line.type === 'ready') return line.upstream;
     if (line.type === 'failed') throw new WakeFailed(line.sentence);
-    progress(`${environment} is starting: ${line.message}, ${line.seconds} s`);
+    progress(`${environment} is starting: ${line.message.replace(/\.$/, '')} (${line.seconds} s)`);
   }
   throw new WakeFailed(`${environment} did not start; try again.`);
 }

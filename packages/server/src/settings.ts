@@ -274,7 +274,7 @@ const definitions: Definitions = {
   },
   exposure: {
     about: 'What serves the own ports of new environments: the gateway, or the container itself.',
-    default: 'direct',
+    default: 'gateway',
     allowed: 'gateway or direct',
     read: oneOf('gateway', 'direct'),
   },

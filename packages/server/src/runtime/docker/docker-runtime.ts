@@ -35,7 +35,7 @@ import { tryImage } from './image-trial.ts';
 import { containerLog } from './log.ts';
 import { ensureGuard, ensureNetwork, randomAddress } from './network.ts';
 import type { Network } from './network.ts';
-import { directTraffic, guardPorts } from './port-guard.ts';
+import { countTraffic, directTraffic, guardPorts } from './port-guard.ts';
 import { watchEvents } from './watch.ts';
 
 const installationLabel = 'berth.installation';
@@ -72,6 +72,7 @@ export class DockerRuntime implements Runtime {
   readonly #options: DockerRuntimeOptions;
   readonly #accounts: KnownAccounts = new Map();
   #preparing: Promise<RuntimeReport> | null = null;
+  #counting: Promise<void> | null = null;
   #shared: { network: Network; storageEnforced: boolean; cpuCores: number } | null = null;
 
   constructor(options: DockerRuntimeOptions) {
@@ -234,6 +235,7 @@ export class DockerRuntime implements Runtime {
         if (found.State.Paused) await container.unpause();
         if (found.State.Running) return this.#observed(found);
       }
+      if (spec.exposure === 'direct' && spec.publicPort !== null) await this.#count();
       for (const dataset of spec.datasets) await this.#mustBeThere(dataset);
       await setSecretsMode(secrets, runsWithoutRoot(spec));
       if (found !== null && isOtherwise(found, options)) await this.#remove(spec.id);
@@ -257,6 +259,15 @@ export class DockerRuntime implements Runtime {
     } catch (error) {
       throw runtimeError(error, 'starting its container');
     }
+  }
+
+  /** Once: the counters stay in force. */
+  #count(): Promise<void> {
+    this.#counting ??= countTraffic(this.#docker, this.#options.installationId).catch((error: unknown) => {
+      this.#counting = null;
+      throw error;
+    });
+    return this.#counting;
   }
 
   async moveAddress(id: string): Promise<ObservedWorkload | null> {

@@ -111,6 +111,16 @@ function trafficRules(installationId: string): string {
   ].join('\n');
 }
 
+/** Begins to count where nothing counts yet; rules that were put in force twice would count twice. */
+export async function countTraffic(docker: Docker, installationId: string): Promise<void> {
+  try {
+    await nft(docker, installationId, ['list', 'table', 'inet', trafficTable(installationId)]);
+  } catch (error) {
+    if (!isMissing(error)) throw error;
+    await nft(docker, installationId, ['-f', '-'], trafficRules(installationId));
+  }
+}
+
 export async function guardPorts(docker: Docker, installationId: string, ports: DirectPort[]): Promise<void> {
   await nft(docker, installationId, ['-f', '-'], portRules(installationId, ports, Date.now()));
 }
@@ -136,8 +146,8 @@ export async function directTraffic(
   try {
     into = await counted('into');
   } catch (error) {
-    if (!/No such file or directory/.test((error as Error).message)) throw error;
-    await nft(docker, installationId, ['-f', '-'], trafficRules(installationId));
+    if (!isMissing(error)) throw error;
+    await countTraffic(docker, installationId);
     return [];
   }
   const keyOf = (concat: readonly (string | number)[]) => concat.join(' ');
@@ -150,6 +160,10 @@ export async function directTraffic(
     if (id === undefined) return [];
     return [{ id, source, sourcePort, bytesIn: counter.bytes, bytesOut: outOf.get(keyOf(concat)) ?? 0 }];
   });
+}
+
+function isMissing(error: unknown): boolean {
+  return /No such file or directory/.test((error as Error).message);
 }
 
 /** @throws RuntimeError with what nft wrote, when it fails */
