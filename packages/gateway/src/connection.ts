@@ -14,6 +14,7 @@ import {
   TransportError,
   WaitingRoom,
   WindowBudget,
+  defaultAlgorithms,
   disconnectReason,
 } from '@berth/ssh';
 import { isInBlocks, mayReach } from './allowlist.ts';
@@ -82,6 +83,9 @@ interface Arrived {
   /** Aborted when the client is gone. */
   gone: AbortSignal;
 }
+
+/** Those of before the encrypt-then-MAC ones come last: libssh2 up to 1.10, of which curl is made, has no others. */
+const macs = [...defaultAlgorithms.mac, 'hmac-sha2-256', 'hmac-sha2-512'];
 
 export class Connections {
   readonly #parts: ConnectionParts;
@@ -203,6 +207,7 @@ export class Connections {
     const gone = new AbortController();
     const transport = Transport.server(socket, {
       hostKeys: hostKeys.forTransport,
+      algorithms: { mac: macs },
       handshakeMs: graceMs,
       closed: () => {
         admitted.leave();
