@@ -24,7 +24,7 @@ async function withEnvironments(): Promise<ServerDouble> {
 test('commands, options, their values and names of things are completed', async (t) => {
   await using server = await withEnvironments();
   const cases: [string[], string[]][] = [
-    [['re'], ['restore', 'restart', 'reset-password']],
+    [['rest'], ['restore', 'restart']],
     [['images', 'ch'], ['check']],
     [
       ['create', 'x', '--own-port', ''],

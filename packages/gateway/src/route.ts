@@ -54,10 +54,8 @@ export function mayTry(state: GatewayState, { environment, account }: Route, sou
 export function isKnownKey(state: GatewayState, route: Route, { key, certificate }: OfferedKey): boolean {
   const { environment, account, isUser } = route;
   if (!isUser) return false;
-  if (account !== undefined) return certificate === undefined && account.keys.includes(fingerprint(key.blob));
-  if (environment === undefined) return false;
-  const customer = state.customer(environment.customer);
+  const customer = state.customer((account ?? environment)?.customer ?? NaN);
   if (customer === undefined) return false;
-  if (certificate === undefined) return customer.keys.includes(fingerprint(key.blob));
+  if (certificate === undefined) return (account ?? customer).keys.includes(fingerprint(key.blob));
   return customer.authorities.includes(fingerprint(certificate.authority.blob));
 }

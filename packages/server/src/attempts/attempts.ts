@@ -70,7 +70,7 @@ function findTarget(directory: Directory, request: AttemptRequest): Target {
     const customer = account && directory.customer(account.customerId);
     if (!account || !customer) return refused('unknown_name');
     pair.customerId = customer.id;
-    if (!isAllowed(request.source, customer.allowlist)) return refused('not_allowed');
+    if (!mayJump(directory, customer, request.source)) return refused('not_allowed');
     return { pair, place: { account, customer }, refusal: 'wrong_key' };
   }
   const environment = directory.environment(name);
@@ -84,6 +84,14 @@ function findTarget(directory: Directory, request: AttemptRequest): Target {
     return refused('unknown_name');
   if (!isAllowed(request.source, environment.allowlist, customer.allowlist)) return refused('not_allowed');
   return { pair, place: { environment, customer }, refusal: 'wrong_password' };
+}
+
+/** Whether a jump could lead anywhere from that address: what it leads to is looked at again there. */
+function mayJump(directory: Directory, { id, allowlist }: KnownCustomer, source: string): boolean {
+  if (isAllowed(source, allowlist)) return true;
+  return [...directory.environmentsOf(id)].some((environment) =>
+    isAllowed(source, environment.allowlist, allowlist),
+  );
 }
 
 async function decideKey(

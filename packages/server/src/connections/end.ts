@@ -18,3 +18,17 @@ export async function cutConnections(
 ): Promise<void> {
   if (liveConnections === 'cut') await endConnections(session, which, sentence);
 }
+
+/** For whoever came in by a password. */
+export const passwordsOffSentence = 'Passwords are no longer taken here. Log in again with a key.';
+
+/** Whoever came in by a password that is no longer right; in force by itself for those who come. */
+export async function cutPasswordLogins(
+  session: Session,
+  settings: Pick<Settings, 'liveConnections'>,
+  of: { environment: string } | { customer: number },
+  sentence: string,
+): Promise<void> {
+  for (const method of ['password', 'keyboard-interactive'] as const)
+    await cutConnections(session, settings, { ...of, method }, sentence);
+}

@@ -180,6 +180,13 @@ export class Directory {
     return this.#environments.values();
   }
 
+  *environmentsOf(customerId: number): Iterable<KnownEnvironment> {
+    for (const id of this.#environmentsOf.get(customerId) ?? []) {
+      const environment = this.#environments.get(id);
+      if (environment) yield environment;
+    }
+  }
+
   customers(): Iterable<KnownCustomer> {
     return this.#customers.values();
   }

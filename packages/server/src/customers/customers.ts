@@ -8,8 +8,10 @@ import { deleteEntriesOf } from '../allowlists/table.ts';
 import { audit } from '../audit/audit.ts';
 import type { Actor } from '../audit/audit.ts';
 import { isTaken } from '../database/database.ts';
+import type { Services } from '../http/app.ts';
 import type { Database, Session } from '../database/database.ts';
 import { renewSecrets } from '../environments/table.ts';
+import { cutPasswordLogins, passwordsOffSentence } from '../connections/end.ts';
 import { announce } from '../events/notices.ts';
 import { pageOf, readCursor } from '../http/pages.ts';
 import type { Page } from '../http/pages.ts';
@@ -65,7 +67,7 @@ export async function createCustomer(database: Database, actor: Actor, name: str
 
 /** @throws BerthError `not_found`, `name_taken` */
 export async function updateCustomer(
-  database: Database,
+  { database, settings }: Pick<Services, 'database' | 'settings'>,
   actor: Actor,
   id: number,
   input: UpdateCustomer,
@@ -86,6 +88,8 @@ export async function updateCustomer(
         await audit(transaction, actor, { action: 'customer.update', target, customerId: id, detail });
         await renewSecrets(transaction, id);
         await announce(transaction, { topic: 'customer', id });
+        if (!change.password_login)
+          await cutPasswordLogins(transaction, settings, { customer: id }, passwordsOffSentence);
       }
       return getCustomer(transaction, id);
     });

@@ -13,7 +13,8 @@ import { actorOf } from '../audit/audit.ts';
 import type { App, Services } from '../http/app.ts';
 import { createCustomer, customersPage, getCustomer, removeCustomer, updateCustomer } from './customers.ts';
 
-export function customerRoutes(app: App, { database }: Services): void {
+export function customerRoutes(app: App, services: Services): void {
+  const { database } = services;
   const tags = ['customers'];
   const params = Type.Object({ id: NumericId });
   const config = { admin: true };
@@ -60,7 +61,7 @@ export function customerRoutes(app: App, { database }: Services): void {
         response: { 200: Customer },
       },
     },
-    (request) => updateCustomer(database, actorOf(request), request.params.id, request.body),
+    (request) => updateCustomer(services, actorOf(request), request.params.id, request.body),
   );
 
   app.delete(

@@ -247,7 +247,7 @@ for (const on of databases) {
       await is(/^\$/);
       const { customerId } = alice.principal;
       const set = (password_login: boolean) =>
-        updateCustomer(plane.database, plane.asker, customerId, { password_login });
+        updateCustomer(plane.services, plane.asker, customerId, { password_login });
       await set(false);
       await is(/^\*\n$/);
       const shown = (await call('GET', pathOf(routes.environment, { id }))).json<Environment>();

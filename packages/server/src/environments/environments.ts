@@ -28,7 +28,7 @@ import {
   readCredentials,
   updatePassword,
 } from '../credentials/credentials.ts';
-import { cutConnections } from '../connections/end.ts';
+import { cutConnections, cutPasswordLogins, passwordsOffSentence } from '../connections/end.ts';
 import { lockCustomer } from '../customers/table.ts';
 import type { Session } from '../database/database.ts';
 import { datasetsFor } from '../datasets/table.ts';
@@ -43,7 +43,6 @@ import { defaultImage, imageForNew } from '../images/images.ts';
 import { claimLoginName } from '../login-names/table.ts';
 import { givePort } from '../ports/ports.ts';
 import { activePort, releaseMapping } from '../ports/table.ts';
-import type { Settings } from '../settings.ts';
 import { mustFit } from '../quotas/quotas.ts';
 import { storageFor } from '../storage/storage.ts';
 import { handOver } from '../storage/table.ts';
@@ -258,6 +257,8 @@ export async function updateEnvironment(
     const { forwarding, password_login, wake } = input;
     if (forwarding !== undefined) changes.forwarding = JSON.stringify({ ...row.forwarding, ...forwarding });
     if (password_login !== undefined) changes.password_login = password_login;
+    if (password_login === false)
+      await cutPasswordLogins(session, services.settings, { environment: id }, passwordsOffSentence);
     if (wake !== undefined) changes.wake = wake;
     now.push(...accessInWords({ forwarding, password_login, wake }));
     if (later.length > 0) now.push(`from the next start ${later.join(', ')}`);
@@ -430,17 +431,15 @@ export async function resetPassword(
   const password = newPassword(services.settings);
   await change(services, asker, id, 'reset-password', async (_row, session) => {
     await updatePassword(session, services.keyRing, id, password);
-    await cutPasswordLogins(session, services.settings, id);
+    await cutPasswordLogins(session, services.settings, { environment: id }, newPasswordSentence(id));
     return { wanted: {}, asked: 'new password' };
   });
   return { ssh_password: password.plain };
 }
 
-/** Whoever came in by the old password; in force by itself for those who come. */
-export async function cutPasswordLogins(session: Session, settings: Settings, id: string): Promise<void> {
-  const sentence = `The environment ${id} has a new password. Log in again with that.`;
-  for (const method of ['password', 'keyboard-interactive'] as const)
-    await cutConnections(session, settings, { environment: id, method }, sentence);
+/** For whoever came in by the old one. */
+export function newPasswordSentence(id: string): string {
+  return `The environment ${id} has a new password. Log in again with that.`;
 }
 
 interface Decision {

@@ -2,7 +2,8 @@
 import { setImmediate as breathe } from 'node:timers/promises';
 import { audit } from '../audit/audit.ts';
 import { newPassword, noticeDaysOf, passwordExpiry, updatePassword } from '../credentials/credentials.ts';
-import { cutPasswordLogins } from '../environments/environments.ts';
+import { cutPasswordLogins } from '../connections/end.ts';
+import { newPasswordSentence } from '../environments/environments.ts';
 import { lockEnvironment, request } from '../environments/table.ts';
 import { addEvents } from '../events/events.ts';
 import type { Services } from '../http/app.ts';
@@ -38,7 +39,7 @@ export async function replacePasswords({ database, settings, keyRing, stopping }
       const [still] = await passwordsToReplace(transaction, days, id);
       if (!row || !still) return;
       await updatePassword(transaction, keyRing, id, password);
-      await cutPasswordLogins(transaction, settings, id);
+      await cutPasswordLogins(transaction, settings, { environment: id }, newPasswordSentence(id));
       await audit(
         transaction,
         { principal: null, source: null },
