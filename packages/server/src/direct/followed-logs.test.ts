@@ -17,7 +17,7 @@ for (const on of databases) {
     let logs: FollowedLogs;
     let logins: DirectLogins;
     before(async () => {
-      plane = await ControlPlane.open(on, { exposure: 'direct' });
+      plane = await ControlPlane.open(on);
       alice = await plane.account('alice');
       bob = await plane.account('bob');
     });

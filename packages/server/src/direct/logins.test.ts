@@ -14,7 +14,7 @@ for (const on of databases) {
     let plane: ControlPlane;
     let parts: { stop(): Promise<void> }[] = [];
     before(async () => {
-      plane = await ControlPlane.open(on, { exposure: 'direct' });
+      plane = await ControlPlane.open(on);
     });
     afterEach(async () => {
       for (const part of parts.toReversed()) await part.stop();
