@@ -21,7 +21,7 @@ describe('hostile clients', { skip: missingSshd }, () => {
   let stage: Stage;
   const sockets = new Set<Socket>();
   before(async () => {
-    stage = await Stage.start({ graceSeconds: 60 });
+    stage = await Stage.start({ graceSeconds: 60, connectionsPerSecond: 10 * crowd });
   });
   after(async () => {
     for (const socket of sockets) socket.destroy();

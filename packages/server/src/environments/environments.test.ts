@@ -667,12 +667,14 @@ for (const on of databases) {
         code: 'unknown_reference',
         field: 'customer_id',
       });
-      await plane.create({ name: 'his own' });
+      const { env_id: own } = await plane.create({ name: 'his own' });
       await change(id, { name: 'by herself' });
       await stopEnvironment(plane.services, plane.asker, id);
       await call('DELETE', pathOf(routes.environment, { id }));
       assert.deepEqual(await audited(), [
         ['environment.create', 'admin', customerId, id],
+        ['environment.create', 'admin', plane.admin.customerId, own],
+        ['environment.update', 'member-of-alice', customerId, id],
         ['environment.stop', 'admin', customerId, id],
         ['environment.delete', 'member-of-alice', customerId, id],
       ]);
