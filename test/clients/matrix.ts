@@ -141,7 +141,8 @@ const cases: readonly Case[] = [
         pty: 'vt100',
       });
       assert.equal(result.code, 0, said(result));
-      assert.match(result.stdout, /\/dev\/pts\/\d+\r+\nTERM is vt100\r+$/m);
+      // Dropbear's input ends at once; what its terminal echoes of that (^@) may stand anywhere.
+      assert.match(result.stdout.replace('^@', ''), /\/dev\/pts\/\d+\r+\nTERM is vt100\r+$/m);
     },
   },
   {
