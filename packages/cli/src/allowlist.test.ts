@@ -12,7 +12,7 @@ import type { ServerDouble } from './testing/server-double.ts';
 const shutOut: AllowlistCheck = { address: '192.0.2.10', limited: false, allowed: false, covered_by: [] };
 
 function answerCheck(server: ServerDouble, fields: Partial<AllowlistCheck> = {}): void {
-  server.answers.set('GET /api/allowlist/check', json({ ...shutOut, ...fields }));
+  server.answers.set('GET /api/allowlist-check', json({ ...shutOut, ...fields }));
 }
 
 function hold(server: ServerDouble, ...entries: Partial<AllowlistEntry>[]): void {
@@ -53,7 +53,7 @@ test('the first entry that would shut out whoever adds it is added with --yes on
     refused.stderr,
     /was not added: .*demo-7f3k can be reached from 203\.0\.113\.0\/24 only, and not from 192\.0\.2\.10, where you are.* --yes\n$/,
   );
-  const checked = server.asked.find(({ path }) => path === '/api/allowlist/check')?.query;
+  const checked = server.asked.find(({ path }) => path === '/api/allowlist-check')?.query;
   assert.deepEqual([checked?.get('adding'), checked?.get('env_id')], ['203.0.113.0/24', 'demo-7f3k']);
   assert.deepEqual(bodies(server), []);
   const added = await add('--yes');

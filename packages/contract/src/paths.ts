@@ -60,7 +60,7 @@ export const routes = {
   connections: '/api/connections',
   connection: '/api/connections/:id',
   allowlist: '/api/allowlist',
-  allowlistCheck: '/api/allowlist/check',
+  allowlistCheck: '/api/allowlist-check',
   allowlistEntry: '/api/allowlist/:id',
   platform: '/api/platform',
   audit: '/api/audit',

@@ -221,7 +221,7 @@ export async function fullServer(): Promise<ServerDouble> {
     'PATCH /api/datasets/faces': dataset,
     'GET /api/allowlist': page(entry),
     'POST /api/allowlist': entry,
-    'GET /api/allowlist/check': { address: null, limited: true, allowed: null, covered_by: [] },
+    'GET /api/allowlist-check': { address: null, limited: true, allowed: null, covered_by: [] },
     'GET /api/audit': page(auditRecord),
     'GET /api/audit/verify': {
       type: 'verdict',

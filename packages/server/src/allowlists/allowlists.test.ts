@@ -239,6 +239,7 @@ for (const on of databases) {
         .selectFrom('audit')
         .select(['action', 'account', 'target', 'customer_id', 'source', 'detail'])
         .where('id', '>', last)
+        .where('action', 'like', 'allowlist.%')
         .orderBy('id')
         .execute();
       assert.deepEqual(

@@ -7,7 +7,7 @@ import { connectionsPage, getConnection, killConnection } from './connections.ts
 
 export function connectionRoutes(app: App, { database }: Services): void {
   const tags = ['connections'];
-  const params = Type.Object({ id: Type.String() });
+  const params = Type.Object({ id: Type.String({ pattern: '^[a-z0-9]{16,40}$', maxLength: 40 }) });
 
   app.get(
     routes.connections,

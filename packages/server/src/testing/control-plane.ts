@@ -118,6 +118,8 @@ export class ControlPlane {
       BERTH_DATA_DIR: folder,
       BERTH_SSH_HOST: 'ssh.example.com',
       BERTH_PUBLIC_URL: 'https://berth.example.com',
+      // The runtime then has more to do: it publishes the ports, and takes hashes and keys into the containers.
+      BERTH_EXPOSURE: 'direct',
     });
     const authLog = new AuthLog({ ...read.settings, ...settings }, logger);
     undo.push(() => authLog.close());
