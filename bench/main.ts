@@ -8,6 +8,7 @@ import { parseArgs } from 'node:util';
 import { skipWithoutDocker } from '../test/harness/berth.ts';
 import { burst } from './burst.ts';
 import { create } from './create.ts';
+import { gateway, gatewaySections } from './gateway/bench.ts';
 import { manyEnvironments } from './many.ts';
 import { memory } from './memory.ts';
 import { sshCiphers } from './ssh-ciphers.ts';
@@ -39,6 +40,12 @@ const benches: Record<string, Bench> = {
   burst: { what: '100 environments asked for at once', needsDocker: true, run: burst },
   many: { what: 'what 10,000 environments cost', needsDocker: true, run: manyEnvironments },
   memory: { what: "the server's memory at rest, with the embedded database", needsDocker: true, run: memory },
+  gateway: {
+    what: 'what gateway and server cost, beside no relay and beside the bare relay',
+    needsDocker: false,
+    sections: gatewaySections,
+    run: gateway,
+  },
   'ssh-ciphers': {
     what: 'one opening and one sealing of SSH packets, by the addon and by node:crypto',
     needsDocker: false,

@@ -17,9 +17,14 @@ export class Keys {
   /** Who may log in upstream: the relays, and the client where it comes without one. */
   readonly upstreamAuthorized = join(this.folder, 'upstream_authorized');
 
+  /** Whose certificates get in too, by one of these names; sshd_config(5), TrustedUserCAKeys and so on. None at first. */
+  readonly upstreamAuthorities = join(this.folder, 'upstream_authorities');
+  readonly upstreamPrincipals = join(this.folder, 'upstream_principals');
+
   constructor() {
     const lines = [this.client, this.upstreamLogin].map((file) => readFileSync(`${file}.pub`, 'utf8'));
     writeFileSync(this.upstreamAuthorized, lines.join(''));
+    for (const file of [this.upstreamAuthorities, this.upstreamPrincipals]) writeFileSync(file, '');
   }
 
   #make(name: string): string {

@@ -18,11 +18,16 @@ export interface Program {
 /**
  * Starts a program and waits for its first line: what listens prints its port there.
  *
+ * @param endsBy the signal that ends it; SIGTERM for one that has more to end than itself
  * @throws Error with what it wrote to stderr, when it ends before that
  */
-export async function start(file: string, parameters: readonly string[]): Promise<Program> {
+export async function start(
+  file: string,
+  parameters: readonly string[],
+  endsBy: 'SIGKILL' | 'SIGTERM' = 'SIGKILL',
+): Promise<Program> {
   const child = spawn(file, parameters, { stdio: ['pipe', 'pipe', 'pipe'] });
-  const stop = stopper(child);
+  const stop = stopper(child, endsBy);
   let complaint = '';
   child.stderr.on('data', (chunk: Buffer) => (complaint = (complaint + chunk.toString()).slice(-4096)));
   child.stdin.on('error', () => undefined);
@@ -49,14 +54,14 @@ export async function run(file: string, parameters: readonly string[]): Promise<
   return printed;
 }
 
-const children = new Set<ChildProcess>();
+const children = new Map<ChildProcess, NodeJS.Signals>();
 process.once('exit', () => {
-  for (const child of children) child.kill('SIGKILL');
+  for (const [child, signal] of children) child.kill(signal);
 });
 
 /** What ends a process; a bench that is cut off does not leave it behind either. */
-export function stopper(child: ChildProcess): () => Promise<void> {
-  children.add(child);
+export function stopper(child: ChildProcess, endsBy: NodeJS.Signals = 'SIGKILL'): () => Promise<void> {
+  children.set(child, endsBy);
   const ended = new Promise<void>((resolve) => {
     const forget = (): void => {
       children.delete(child);
@@ -66,7 +71,7 @@ export function stopper(child: ChildProcess): () => Promise<void> {
     child.once('error', forget);
   });
   return async () => {
-    child.kill('SIGKILL');
+    child.kill(endsBy);
     await ended;
   };
 }
@@ -88,6 +93,11 @@ export function memoryBytes(pid: number): number {
     kibibytes += rollup(member.pid, member.pid === pid ? 'Rss' : 'Pss');
   }
   return kibibytes * 1024;
+}
+
+/** Bytes of the resident set of this process alone. */
+export function residentBytes(pid: number): number {
+  return rollup(pid, 'Rss') * 1024;
 }
 
 function rollup(pid: number, field: string): number {

@@ -25,12 +25,15 @@ export interface Series {
 export class Stage {
   readonly keys = new Keys();
   readonly rounds: number;
+  /** How many series, from the first on, the others are held against. */
+  readonly floors: number;
   readonly #relays: readonly Relay[];
 
   /** @param relays `direct` first */
-  constructor(relays: readonly Relay[], rounds: number) {
+  constructor(relays: readonly Relay[], rounds: number, floors = 1) {
     this.#relays = relays;
     this.rounds = rounds;
+    this.floors = floors;
   }
 
   /** Starts every relay before `upstreamPort`, and stops them when `use` is through. */
@@ -109,6 +112,8 @@ export class Stage {
       'server',
       `-host-key=${this.keys.upstreamHost}`,
       `-client-keys=${this.keys.upstreamAuthorized}`,
+      `-authorities=${this.keys.upstreamAuthorities}`,
+      `-principals=${this.keys.upstreamPrincipals}`,
       `-key-exchange=${keyExchange}`,
     ]);
     return { ...server, port: Number(server.firstLine) };
@@ -140,17 +145,22 @@ export function medians(label: string, unit: string, series: readonly Series[]):
   }));
 }
 
-/** The median of each series, and of its ratios, round by round, to the first one, which is `direct`. */
-export function mediansAndRatios(label: string, unit: string, series: readonly Series[]): Figure[] {
-  const [floor, ...others] = series;
-  if (floor === undefined) return [];
-  const ratios = others.map(({ name, values }) => ({
-    name: `${label}: ${name} / ${floor.name}`,
-    value: quantile(
-      values.map((value, round) => value / (floor.values[round] ?? NaN)),
-      0.5,
-    ),
-    unit: 'times',
-  }));
+/** The median of each series, and of its ratios, round by round, to each of the first `floors` that stand before it. */
+export function mediansAndRatios(
+  label: string,
+  unit: string,
+  series: readonly Series[],
+  floors: number,
+): Figure[] {
+  const ratios = series.slice(0, floors).flatMap((floor, place) =>
+    series.slice(place + 1).map(({ name, values }) => ({
+      name: `${label}: ${name} / ${floor.name}`,
+      value: quantile(
+        values.map((value, round) => value / (floor.values[round] ?? NaN)),
+        0.5,
+      ),
+      unit: 'times',
+    })),
+  );
   return [...medians(label, unit, series), ...ratios];
 }

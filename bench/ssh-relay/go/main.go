@@ -40,15 +40,8 @@ func listen(serve func(net.Conn)) {
 
 // serverConfig lets in those whose keys stand in a file like authorized_keys.
 func serverConfig(hostKey, clientKeys string) *ssh.ServerConfig {
-	rest, err := os.ReadFile(clientKeys)
+	allowed, err := readKeys(clientKeys)
 	check(err)
-	var allowed [][]byte
-	for len(bytes.TrimSpace(rest)) > 0 {
-		var key ssh.PublicKey
-		key, _, _, rest, err = ssh.ParseAuthorizedKey(rest)
-		check(err)
-		allowed = append(allowed, key.Marshal())
-	}
 	config := &ssh.ServerConfig{
 		PublicKeyCallback: func(_ ssh.ConnMetadata, key ssh.PublicKey) (*ssh.Permissions, error) {
 			blob := key.Marshal()
@@ -60,6 +53,24 @@ func serverConfig(hostKey, clientKeys string) *ssh.ServerConfig {
 	}
 	config.AddHostKey(readSigner(hostKey))
 	return config
+}
+
+// readKeys returns the keys of a file like authorized_keys, in the wire format.
+func readKeys(file string) ([][]byte, error) {
+	rest, err := os.ReadFile(file)
+	if err != nil {
+		return nil, err
+	}
+	var keys [][]byte
+	for len(bytes.TrimSpace(rest)) > 0 {
+		var key ssh.PublicKey
+		key, _, _, rest, err = ssh.ParseAuthorizedKey(rest)
+		if err != nil {
+			return nil, err
+		}
+		keys = append(keys, key.Marshal())
+	}
+	return keys, nil
 }
 
 func only(name string) []string {

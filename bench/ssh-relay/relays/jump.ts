@@ -23,6 +23,8 @@ export function startBenchSshd(keys: Keys, hostKey: string, settings: readonly s
     'PermitRootLogin yes',
     'StrictModes no',
     `AuthorizedKeysFile ${keys.upstreamAuthorized}`,
+    `TrustedUserCAKeys ${keys.upstreamAuthorities}`,
+    `AuthorizedPrincipalsFile ${keys.upstreamPrincipals}`,
     'UsePAM no',
     'PrintMotd no',
     'PrintLastLog no',

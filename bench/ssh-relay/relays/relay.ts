@@ -12,7 +12,10 @@ export interface Relay {
 
 interface RelaySetup {
   readonly keys: Keys;
-  /** On 127.0.0.1. It lets in `keys.client` and `keys.upstreamLogin` as `keys.user`, and has `keys.upstreamHost`. */
+  /**
+   * On 127.0.0.1. It lets in `keys.client`, `keys.upstreamLogin` and certificates of `keys.upstreamAuthorities` as `keys.user`, and has
+   * `keys.upstreamHost`.
+   */
   readonly upstreamPort: number;
 }
 
@@ -23,5 +26,7 @@ export interface RunningRelay {
   readonly jumpTo?: number;
   /** Whose CPU and memory it costs, with those of its children; none for no relay at all. */
   readonly pid?: number;
+  /** Of its children the one that the connections go through, where not all of it is to be looked at. */
+  readonly gatewayPid?: number;
   stop(): Promise<void>;
 }

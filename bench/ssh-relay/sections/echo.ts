@@ -32,6 +32,7 @@ export async function echo(stage: Stage): Promise<Figure[]> {
           `${label}, p${q * 100}`,
           'ms',
           series.map(({ name, values }) => ({ name, values: values.map((each) => quantile(each, q)) })),
+          stage.floors,
         ),
       );
     });

@@ -24,7 +24,7 @@ export async function firstByte(stage: Stage): Promise<Figure[]> {
       });
       const series = rounds.map(({ name, values }) => ({ name, values: values.flat() }));
       return [
-        ...mediansAndRatios(`${label}, p50`, 'ms', series),
+        ...mediansAndRatios(`${label}, p50`, 'ms', series, stage.floors),
         ...series.map(({ name, values }) => ({
           name: `${label}, p95: ${name}`,
           value: quantile(values, 0.95),

@@ -44,6 +44,7 @@ async function loginsWith(stage: Stage, keyExchange: string): Promise<Figure[]> 
           label,
           'a second',
           values(({ rate }) => rate),
+          stage.floors,
         ),
         ...medians(
           `${label}, CPU of the relay`,

@@ -37,7 +37,7 @@ export async function longPath(stage: Stage): Promise<Figure[]> {
           const seconds = await client.transfer(direction, file);
           return transferMebibytes / seconds;
         });
-        figures.push(...mediansAndRatios(label, 'MiB/s', series));
+        figures.push(...mediansAndRatios(label, 'MiB/s', series, stage.floors));
       }
       return figures;
     });

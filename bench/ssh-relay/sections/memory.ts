@@ -43,7 +43,8 @@ async function idleMemory(stage: Stage): Promise<Figure[]> {
   }
 }
 
-async function openIdle(stage: Stage, contender: Contender, count: number): Promise<Program> {
+/** Opens that many connections with a session that waits; they end with the program. */
+export async function openIdle(stage: Stage, contender: Contender, count: number): Promise<Program> {
   return await start(...(await stage.goClient('idle', contender, `-count=${count}`)));
 }
 

@@ -47,7 +47,7 @@ async function throughputWith(
         const rates = series.map(({ name, values }) => ({ name, values: values.map(({ rate }) => rate) }));
         const costs = series.map(({ name, values }) => ({ name, values: values.map(({ cost }) => cost) }));
         figures.push(
-          ...mediansAndRatios(`throughput, ${label}`, 'MiB/s', rates),
+          ...mediansAndRatios(`throughput, ${label}`, 'MiB/s', rates, stage.floors),
           ...medians(`CPU, ${label}`, 's a GiB', costs.slice(1)),
         );
       }
