@@ -43,6 +43,7 @@ import type { ServerLink } from '../control/server-link.ts';
 import type { GatewayWorker } from '../gateway-worker.ts';
 import { PortTaken } from '../listeners/sockets.ts';
 import type { Sockets } from '../listeners/sockets.ts';
+import { until } from './until.ts';
 import { startWorker } from '../worker.ts';
 import { settings as usualSettings } from './control-double.ts';
 
@@ -59,6 +60,10 @@ type Unnumbered<T> = T extends { number: number } ? Omit<T, 'number'> : never;
 /** Ports of this process. */
 class LocalSockets implements Sockets {
   readonly #servers = new Map<number, Server>();
+
+  isOpen(port: number): boolean {
+    return this.#servers.get(port)?.listening === true;
+  }
 
   async listen(port: number, address: string, onConnection: (socket: Socket) => void): Promise<void> {
     const server = createServer({ allowHalfOpen: true, pauseOnConnect: true, noDelay: true }, onConnection);
@@ -266,6 +271,9 @@ export class Stage implements AsyncDisposable {
     stage.sharedPort = await freePort();
     stage.settings = { ...usualSettings, sharedPort: stage.sharedPort, ...settings };
     stage.#makeWorker();
+    // Somebody else may have had one for a moment: the worker tries again.
+    const ports = [stage.ownPort, stage.settings.sharedPort].filter((port) => port !== 0);
+    await until('the ports are open', () => ports.every((port) => stage.sockets.isOpen(port)));
     return stage;
   }
 
