@@ -123,7 +123,7 @@ describe('clients on a whole Berth', { skip: skipWithoutDocker }, () => {
               command: 'tty && echo "TERM is $TERM"',
               pty: 'vt100',
             });
-            assert.match(said(result, 0).replace('^@', ''), /\/dev\/pts\/\d+\r+\nTERM is vt100\r+$/m);
+            assert.match(said(result, 0), /\/dev\/pts\/\d+\r+\nTERM is vt100\r+$/m);
           });
         }
         if (can('sftp')) {

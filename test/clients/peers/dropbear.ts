@@ -30,7 +30,11 @@ export const dropbearClient: ClientPeer = {
     );
     return { ...proposal, publicKeys: proposal.hostKeys };
   },
-  run: (connection, session, streams) => runProgram(dbclient(connection, session), streams),
+  run: (connection, session, streams) =>
+    session.pty !== undefined && streams === undefined
+      ? // The end of its input is a zero character to `script`, which would be typed into the terminal.
+        startProgram(dbclient(connection, session), {}, { keepsInput: true }).ended
+      : runProgram(dbclient(connection, session), streams),
   start: (connection, session) => startProgram(dbclient(connection, session), {}, { keepsInput: true }),
   connect: (connection, to, streams) => runProgram(dbclient(connection, {}, '-B', placeWord(to)), streams),
   transfer: () => Promise.reject(new Error('Dropbear has no SFTP client')),
