@@ -5,6 +5,7 @@
 import { Writer } from '../wire.ts';
 import { message } from '../transport/messages.ts';
 import type { PacketTransport } from '../transport/packet-transport.ts';
+import { Packets } from '../transport/packets.ts';
 import { ProtocolError } from '../transport/transport-error.ts';
 import type { WindowBudget } from '../window-budget.ts';
 
@@ -25,8 +26,24 @@ const maximumOwnBytes = 16 * 1024;
 /** Data of many small packets is kept together, so that what is kept is not mostly what keeps it. */
 const gatheredBytes = 32 * 1024;
 
+/**
+ * Buffers for what waits, as nearly every packet of a bulk transfer does: a new one for each would keep the garbage
+ * collector busy, with all that the process holds.
+ */
+const pooledBytes = 33 * 1024;
+/** Smaller ones are gathered in a buffer that grows. */
+const smallestPooledBytes = 8 * 1024;
+const freeBuffers: Buffer[] = [];
+const mostFreeBuffers = 64;
+
+/** Where what waited is put together to be sealed and sent in one write; nothing stays in it. */
+const scratch = Buffer.allocUnsafeSlow(136 * 1024);
+/** More than a packet grows by when it is sealed. */
+const sealingBytes = 512;
+const leaving = new Packets(64);
+
 interface Waiting {
-  /** A whole payload, perhaps with room behind it: data, extended data, EOF or CLOSE. */
+  /** A whole payload, perhaps with room behind it: data, extended data, EOF or CLOSE. `giveBack` when it is sent. */
   payload: Buffer;
   /** Where the payload ends. */
   end: number;
@@ -113,7 +130,7 @@ export class ChannelEnd {
     const last = this.#waiting.at(-1);
     if (last !== undefined && dataStart > 0 && this.#gather(last, payload, dataStart)) return;
     const end = payload.length;
-    this.#waiting.push({ payload: Buffer.from(payload), end, dataStart, sent: 0, isOwn: false });
+    this.#waiting.push({ payload: copyOf(payload), end, dataStart, sent: 0, isOwn: false });
   }
 
   /** Puts text of the relay's own behind what waits, for `sendWaiting`. Returns whether there was room. */
@@ -155,7 +172,7 @@ export class ChannelEnd {
   sendWaitingClose(): void {
     const last = this.#waiting.at(-1);
     if (last?.payload[0] === message.channelClose) this.#transport.send(last.payload);
-    this.#waiting = [];
+    this.#dropWaiting();
   }
 
   /** A WINDOW_ADJUST from this leg. Throws ProtocolError when it makes the window too large. */
@@ -176,25 +193,55 @@ export class ChannelEnd {
     while (isWritable) {
       const [next] = this.#waiting;
       if (next === undefined) break;
-      const { dataStart } = next;
-      if (dataStart === 0) {
+      if (next.dataStart === 0) {
         isWritable = this.#transport.send(next.payload);
         this.#waiting.shift();
         continue;
       }
-      const left = next.end - dataStart - next.sent;
-      const bytes = Math.min(left, this.#credit, this.maximumPacketBytes);
-      if (bytes === 0) break;
-      isWritable = this.#transport.send(part(next, bytes));
-      this.#credit -= bytes;
-      if (next.isOwn) this.#ownBytes -= bytes;
-      else passed += bytes;
-      next.sent += bytes;
-      if (bytes === left) this.#waiting.shift();
+      passed += this.#gatherLeaving();
+      if (leaving.count === 0) break;
+      isWritable = this.#transport.sendPackets(scratch, leaving);
     }
     other.passed(passed);
     other.grant();
     return isWritable;
+  }
+
+  /**
+   * Moves as many messages with data into `scratch` as there is a window and room for; `leaving` says where they lie.
+   * Returns how much of the data is not the relay's own.
+   */
+  #gatherLeaving(): number {
+    leaving.clear();
+    let passed = 0;
+    let at = 0;
+    while (leaving.count < leaving.capacity) {
+      const [next] = this.#waiting;
+      if (next === undefined || next.dataStart === 0) break;
+      const { payload, dataStart, sent } = next;
+      const left = next.end - dataStart - sent;
+      const bytes = Math.min(left, this.#credit, this.maximumPacketBytes);
+      const start = at + sealingBytes;
+      const end = start + dataStart + bytes;
+      if (bytes === 0 || end + sealingBytes > scratch.length) break;
+      payload.copy(scratch, start, 0, dataStart);
+      scratch.writeUInt32BE(bytes, start + dataStart - 4);
+      payload.copy(scratch, start + dataStart, dataStart + sent, dataStart + sent + bytes);
+      leaving.add(start, dataStart + bytes);
+      at = end;
+      this.#credit -= bytes;
+      if (next.isOwn) this.#ownBytes -= bytes;
+      else passed += bytes;
+      next.sent += bytes;
+      if (bytes < left) continue;
+      this.#waiting.shift();
+      giveBack(payload);
+    }
+    return passed;
+  }
+
+  #dropWaiting(): void {
+    for (const { payload } of this.#waiting.splice(0)) giveBack(payload);
   }
 
   /** Data of this leg has gone on to the other one. */
@@ -229,21 +276,19 @@ export class ChannelEnd {
   end(): void {
     this.#budget.give(this.#largest - initialWindow);
     this.#largest = initialWindow;
-    this.#waiting = [];
+    this.#dropWaiting();
   }
 }
 
-/** A message with the next `bytes` of the data of one that waits. */
-function part({ payload, end, dataStart, sent }: Waiting, bytes: number): Buffer {
-  if (sent === 0 && dataStart + bytes === end) {
-    payload.writeUInt32BE(bytes, dataStart - 4);
-    return payload.subarray(0, end);
-  }
-  const piece = Buffer.allocUnsafe(dataStart + bytes);
-  payload.copy(piece, 0, 0, dataStart);
-  piece.writeUInt32BE(bytes, dataStart - 4);
-  payload.copy(piece, dataStart, dataStart + sent, dataStart + sent + bytes);
-  return piece;
+function copyOf(payload: Buffer): Buffer {
+  if (payload.length < smallestPooledBytes || payload.length > pooledBytes) return Buffer.from(payload);
+  const buffer = freeBuffers.pop() ?? Buffer.allocUnsafeSlow(pooledBytes);
+  payload.copy(buffer);
+  return buffer;
+}
+
+function giveBack(buffer: Buffer): void {
+  if (buffer.length === pooledBytes && freeBuffers.length < mostFreeBuffers) freeBuffers.push(buffer);
 }
 
 /** Data on the standard error of the peer's channel `recipient` (RFC 4254, section 5.2). */
