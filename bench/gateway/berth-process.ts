@@ -75,7 +75,8 @@ const supervisor = new Supervisor({
   log: (line) => process.stderr.write(`${line}\n`),
 });
 
-process.once('SIGTERM', () => void end());
+// A terminal tells every process of the bench that it is cut off, and the bench tells this one once more.
+for (const signal of ['SIGTERM', 'SIGINT', 'SIGHUP'] as const) process.on(signal, () => void end());
 // Also when whoever started it is gone.
 process.stdin.resume().once('end', () => void end());
 
