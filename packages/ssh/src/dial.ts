@@ -35,6 +35,8 @@ export interface DialOptions {
 }
 
 const defaultTimeoutMs = 20_000;
+/** A path that is dead is noticed some probes after this, by the kernel. */
+const keepAliveMs = 600_000;
 
 /**
  * Resolves when the server has let the user in; the transport holds what follows until it is given a handler. Rejects
@@ -44,7 +46,7 @@ const defaultTimeoutMs = 20_000;
 export async function dial(options: DialOptions): Promise<Transport> {
   const { host, port, user, credentials, hostKey, signal, timeoutMs = defaultTimeoutMs } = options;
   signal?.throwIfAborted();
-  const socket = connect({ host, port, noDelay: true });
+  const socket = connect({ host, port, noDelay: true, keepAlive: true, keepAliveInitialDelay: keepAliveMs });
   const { promise: stopped, reject: stop } = Promise.withResolvers<never>();
   stopped.catch(() => {});
   const onAbort = (): void => stop(signal?.reason);
