@@ -53,6 +53,8 @@ it(
     const folder = mkdtempSync(join(tmpdir(), 'berth-chaos-'));
     let berth: TestBerth | undefined;
     const doors: Door[] = [];
+    const ending = new AbortController();
+    let busy: Promise<void>[] = [];
     try {
       berth = await TestBerth.start({
         gateway: true,
@@ -69,21 +71,23 @@ it(
       writeFileSync(file, randomBytes(fileBytes));
       const sum = await digest(file);
 
-      const ending = new AbortController();
       const stops = new Map<string, Span[]>(made.map(({ env_id }) => [env_id, []]));
       const faults: string[] = [];
       const tallies: Tally[] = [];
-      const busy = Array.from({ length: clients }, async (_, index) => {
+      for (let index = 0; index < clients; index += 1) {
         const environment = made[index % made.length] as CreatedEnvironment;
         const key = await makeKey(folder, `client-${index}`);
-        await addKey(berth as TestBerth, `client-${index}`, key);
+        await addKey(berth, `client-${index}`, key);
         const door = new Door(sshWays[index % sshWays.length] ?? 'own port', {
-          access: await (berth as TestBerth).ssh(environment.env_id),
-          sharedPort: (berth as TestBerth).sharedPort,
+          access: await berth.ssh(environment.env_id),
+          sharedPort: berth.sharedPort,
           key,
           jumper: { key: jumper, account: 'admin' },
         });
         doors.push(door);
+      }
+      busy = doors.map(async (door, index) => {
+        const environment = made[index % made.length] as CreatedEnvironment;
         const tally: Tally = { served: 0, excused: 0, toldToTryAgain: 0 };
         tallies.push(tally);
         while (!ending.signal.aborted) {
@@ -173,6 +177,8 @@ it(
       );
       assert.ok(inner.length >= total(({ served }) => served));
     } finally {
+      ending.abort();
+      await Promise.all(busy);
       for (const each of doors) each.remove();
       await berth?.remove();
       await postgres.stop();
