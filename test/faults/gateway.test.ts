@@ -60,7 +60,12 @@ it(
         gateway: true,
         databaseUrl: postgres.url,
         // All clients are one address here.
-        settings: { BERTH_LOCKOUT_FAILURES: '1000', BERTH_BAN_FAILURES: '10000' },
+        settings: {
+          BERTH_LOCKOUT_FAILURES: '1000',
+          BERTH_BAN_FAILURES: '10000',
+          BERTH_LIMITS_CONNECTIONS_PER_SECOND: '1000',
+          BERTH_LIMITS_UNAUTHENTICATED_PER_SOURCE: '1000',
+        },
       });
       const jumper = await makeKey(folder, 'jumper');
       await addKey(berth, 'jumper', jumper);
@@ -176,6 +181,9 @@ it(
         inner.map(({ detail }) => String(detail['connection'])).toSorted(),
       );
       assert.ok(inner.length >= total(({ served }) => served));
+    } catch (error) {
+      context.diagnostic(`the server said last:\n${berth?.log.slice(-4000) ?? ''}`);
+      throw error;
     } finally {
       ending.abort();
       await Promise.all(busy);

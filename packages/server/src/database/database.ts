@@ -163,7 +163,10 @@ class SingleSessionPool implements PostgresPool {
 async function openPostgres(url: string, logger: Logger): Promise<OpenDatabase> {
   const config = { connectionString: url, application_name: 'berth', connectionTimeoutMillis: 10_000 };
   const pool = new pg.Pool({ ...config, max: 10, types: postgresTypes });
-  pool.on('error', (error) => logger.warn({ error: error.message }, 'a database connection was lost'));
+  const lose = (error: Error) => logger.warn({ error: error.message }, 'a database connection was lost');
+  pool.on('error', lose);
+  // One that is lost in the middle of a transaction, between two statements, tells nobody else.
+  pool.on('connect', (client) => client.on('error', lose));
   let queries = 0;
   const database = new Kysely<Tables>({
     dialect: new PostgresDialect({ pool }),
