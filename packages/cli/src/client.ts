@@ -27,7 +27,8 @@ const attemptsWhileUnderway = 20;
 /** The request may have reached the server; that it did not connect at all is not among these. */
 const lostConnection = ['ECONNRESET', 'EPIPE', 'ECONNABORTED'];
 
-export type Query = Record<string, string | number | boolean | undefined>;
+/** A list stands for a parameter that is repeated. */
+export type Query = Record<string, string | number | boolean | readonly string[] | undefined>;
 
 export interface Page<T> {
   items: T[];
@@ -223,7 +224,7 @@ export class Client {
     const { base, socketPath, token } = this.#target;
     const url = new URL(base.href.replace(/\/$/, '') + path);
     for (const [name, value] of Object.entries(sending.query ?? {})) {
-      if (value !== undefined) url.searchParams.set(name, String(value));
+      for (const each of [value ?? []].flat()) url.searchParams.append(name, String(each));
     }
     const body = sending.body === undefined ? undefined : JSON.stringify(sending.body);
     const options: RequestOptions = {

@@ -2,9 +2,7 @@
 import Type from 'typebox';
 import type { Static } from 'typebox';
 import { NumericId, Timestamp, listQuery, nullable, oneOf, page } from './common.ts';
-
-export const auditOutcomes = ['done', 'refused'] as const;
-export type AuditOutcome = (typeof auditOutcomes)[number];
+import { auditOutcomes } from './vocabulary.ts';
 
 export const AuditRecord = Type.Object(
   {

@@ -4,17 +4,19 @@
  * A request writes what is wanted, the port, the credentials and a line of the timeline in one transaction and then
  * answers; the reconciler makes it so.
  */
-import { BerthError, defaultResources, everythingForwarded } from '@berth/contract';
+import { BerthError, defaultResources, everythingForwarded, statuses } from '@berth/contract';
 import type {
   CreatedEnvironment,
   CreateEnvironment,
   Environment,
   EnvironmentSortKey,
+  EnvironmentSummary,
   ListEnvironments,
   Resources,
   SshAccess,
   StartEnvironment,
   Status,
+  SummarizeEnvironments,
   UpdateEnvironment,
 } from '@berth/contract';
 import { visibleCustomer } from '../accounts/principal.ts';
@@ -50,6 +52,7 @@ import { makeEnvironmentId } from './identifier.ts';
 import { presentEnvironment, presentSsh } from './present.ts';
 import { areEqual, inWords, resourcesOf, resourcesOfNextRun } from './resources.ts';
 import {
+  countEnvironments,
   findEnvironment,
   insertEnvironment,
   listEnvironments,
@@ -146,7 +149,7 @@ export async function createEnvironment(
 }
 
 export async function listMine(
-  { database, addresses }: Services,
+  { database, addresses, platform }: Services,
   principal: Principal,
   query: ListEnvironments,
 ): Promise<Page<Environment>> {
@@ -171,11 +174,35 @@ export async function listMine(
     rows,
     limit,
     ({ id, position }) => [order, position, id],
-    (row) => presentEnvironment(row, addresses),
+    (row) => presentEnvironment(row, addresses, platform),
   );
 }
 
-const ofNumbers: readonly string[] = ['created_at', 'started_at'] satisfies EnvironmentSortKey[];
+export async function summarizeMine(
+  { database }: Services,
+  principal: Principal,
+  { customer_id, search, image }: SummarizeEnvironments,
+): Promise<EnvironmentSummary> {
+  const counts = await countEnvironments(database, {
+    visibleTo: visibleCustomer(principal),
+    customerId: customer_id,
+    name: undefined,
+    search,
+    status: undefined,
+    image,
+  });
+  const by_status = Object.fromEntries(statuses.map((status) => [status, counts[status] ?? 0])) as Record<
+    Status,
+    number
+  >;
+  return { total: Object.values(by_status).reduce((sum, count) => sum + count, 0), by_status };
+}
+
+const ofNumbers: readonly string[] = [
+  'created_at',
+  'status_since',
+  'started_at',
+] satisfies EnvironmentSortKey[];
 
 /** @throws BerthError `bad_request` when the cursor is not one of a list in this order */
 function readPosition(cursor: string | undefined, order: string): { value: string; id: string } | undefined {
@@ -188,13 +215,13 @@ function readPosition(cursor: string | undefined, order: string): { value: strin
 
 /** @throws BerthError `not_found` */
 export async function getEnvironment(
-  { database, addresses }: Services,
+  { database, addresses, platform }: Services,
   principal: Principal,
   id: string,
 ): Promise<Environment> {
   const row = await findEnvironment(database, id, visibleCustomer(principal));
   if (!row) throw noSuchEnvironment(id);
-  return presentEnvironment(row, addresses);
+  return presentEnvironment(row, addresses, platform);
 }
 
 /**
@@ -452,6 +479,8 @@ interface Decision {
   events?: NewEvent[];
 }
 
+type Act = 'update' | 'start' | 'stop' | 'restart' | 'delete' | 'reset-password';
+
 /**
  * One request on one environment: locks the row, decides, writes what is wanted and the timeline.
  *
@@ -461,7 +490,7 @@ async function change(
   services: Services,
   asker: Asker,
   id: string,
-  act: string,
+  act: Act,
   decide: Decide,
 ): Promise<Environment> {
   const { principal } = asker;
@@ -488,7 +517,7 @@ async function lockLiving(
   session: Session,
   id: string,
   customerId: number | null,
-  act: string,
+  act: Act,
 ): Promise<EnvironmentRow> {
   const row = await lockEnvironment(session, id, customerId);
   if (!row) throw noSuchEnvironment(id);

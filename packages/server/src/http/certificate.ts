@@ -65,9 +65,13 @@ export class Certificate {
     return this.#pair;
   }
 
-  /** Has the server use a changed pair for new connections. @returns a function that ends the watch */
-  watch(server: Pick<Server, 'setSecureContext'>, logger: Logger): () => void {
-    const look = () => this.#look(server, logger);
+  get expires(): Date {
+    return this.#expires;
+  }
+
+  /** Has the servers use a changed pair for new connections. @returns a function that ends the watch */
+  watch(servers: Pick<Server, 'setSecureContext'>[], logger: Logger): () => void {
+    const look = () => this.#look(servers, logger);
     let settling: NodeJS.Timeout | undefined;
     const soon = () => {
       clearTimeout(settling);
@@ -98,12 +102,12 @@ export class Certificate {
     return notes;
   }
 
-  #look(server: Pick<Server, 'setSecureContext'>, logger: Logger): void {
+  #look(servers: Pick<Server, 'setSecureContext'>[], logger: Logger): void {
     try {
       const pair = readPair(this.#files);
       this.#fault = null;
       if (isDeepStrictEqual(pair, this.#pair)) return;
-      server.setSecureContext(pair);
+      for (const server of servers) server.setSecureContext(pair);
       this.#pair = pair;
       this.#expires = expiryOf(pair);
       logger.info({ expires: this.#expires }, 'a new certificate is in force');

@@ -1,0 +1,27 @@
+/** The list of environments. */
+export const environments = {
+  title: 'Environments',
+  new: 'New environment',
+  search: 'Name or id',
+  name: 'Name',
+  status: 'State',
+  address: 'SSH',
+  commandOf: 'SSH command of {{name}}',
+  noAddress: 'none',
+  customer: 'Customer',
+  everyCustomer: 'Every customer',
+  image: 'Image',
+  everyImage: 'Every image',
+  size: 'Image and size',
+  sizeOf: '{{cpu}} CPU, {{memory}} GiB',
+  gpus_one: ', {{count}} GPU',
+  gpus_other: ', {{count}} GPUs',
+  created: 'Created',
+  clear: 'Clear the filters',
+  none: 'There are no environments yet',
+  noneWhat:
+    'An environment is a container of yours with an SSH address: for a terminal, VS Code, JetBrains or SFTP.',
+  createFirst: 'Create the first one',
+  noneFound: 'Nothing fits',
+  noneFoundWhat: 'No environment fits the search and the filters.',
+} as const;

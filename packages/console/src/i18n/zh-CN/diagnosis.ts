@@ -1,0 +1,21 @@
+export const diagnosis = {
+  title: '为什么连不上',
+  what: 'Berth 会检查用户与这里的 shell 之间的一切：机器、容器、端口、防火墙、白名单、锁定、密码和密钥。',
+  source: '检查的来源地址',
+  sourceOwn: '本浏览器的地址',
+  ask: '开始诊断',
+  well: '一切正常。',
+  problems_other: '{{count}} 个问题',
+  for: '按来源地址 {{source}} 检查。',
+  all_other: '全部检查项（{{count}}）',
+  atFailure: '清理之前的检查结果',
+  output: 'SSH 客户端的输出',
+  outputWhat:
+    '只在本浏览器中解读，不会发送出去。"ssh -v" 的输出信息最全；PuTTY、dropbear 的输出以及 Remote-SSH 的日志也能识别。',
+  paste: '客户端输出',
+  pasteLike: '粘贴 {{command}} 的输出',
+  nothingKnown: '其中没有可识别的内容。请让客户端输出更多信息，例如：ssh -v',
+  otherPlace: '它连接的不是这个环境。',
+  askWith: '用它出示的密钥诊断',
+  verdicts: { ok: '正常', problem: '有问题', unknown: '无法判断', skipped: '未检查' },
+};

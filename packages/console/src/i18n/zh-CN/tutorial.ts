@@ -1,0 +1,23 @@
+export const tutorial = {
+  title: '用 VS Code 连接环境',
+  what: '只需配置一次，约五分钟；之后一键即可进入。图片展示的就是当前环境。',
+  back: '返回环境',
+  picture: '图：{{what}}',
+  install: '安装 Remote-SSH',
+  installWhat: '在 VS Code 中打开扩展面板，搜索 Microsoft 的 “Remote - SSH” 并安装。也可以使用命令行：',
+  copy: '复制配置',
+  copyWhat: '在环境页面的 “VS Code 与 JetBrains” 一节，点击此配置右侧的按钮：',
+  paste: '写入 SSH 配置文件',
+  pasteWhat:
+    '在 VS Code 中按 F1，选择 “Remote-SSH: Open SSH Configuration File…”，选择第一个文件，将配置粘贴到末尾并保存。',
+  connect: '连接',
+  connectWhat: '再次按 F1，选择 “Remote-SSH: Connect to Host…”，在列表中选择：',
+  trust: '核对指纹',
+  trustWhat: '首次连接时 VS Code 会询问是否信任主机。指纹与下面一致时选择继续：',
+  password: '输入密码',
+  passwordWhat: 'VS Code 会在窗口顶部要求输入密码，可在此复制；如果已在 Berth 中添加 SSH 密钥，则不会询问。',
+  work: '打开目录',
+  workWhat: '选择 “Open Folder…”，打开 /gemini/code：环境停止后其中的内容仍会保留。',
+  fails: '如果无法连接',
+  failsWhat: '环境页面会说明当前状态、您的地址是否被锁定；日志中可以看到 sshd 的记录。',
+};

@@ -1,0 +1,22 @@
+export const usage = {
+  title: '资源使用',
+  what: '已分配资源的使用情况。',
+  range: '时间范围',
+  ranges: { hour: '1 小时', day: '1 天' },
+  nothing: '暂无数据',
+  nothingYet: '启动约 20 秒后会出现第一批数据。',
+  notRunning: '环境未运行。',
+  names: {
+    cpu: 'CPU（核）',
+    memory: '内存',
+    gpu: 'GPU',
+    gpuMemory: '显存',
+    disk: '磁盘',
+    network: '网络',
+  },
+  none: '–',
+  ofLimit: '{{value}}，共 {{limit}}',
+  inOut: '入 {{in}}，出 {{out}}',
+  highest: '峰值 {{value}}',
+  curveOf: '曲线：{{what}}',
+};
