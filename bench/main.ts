@@ -14,7 +14,6 @@ import { memory } from './memory.ts';
 import { sshCiphers } from './ssh-ciphers.ts';
 import { sshHostile } from './ssh-hostile.ts';
 import { sshRelay, sshRelaySections } from './ssh-relay/bench.ts';
-import { terminal, terminalSections } from './terminal.ts';
 
 export interface Figure {
   name: string;
@@ -56,12 +55,6 @@ const benches: Record<string, Bench> = {
     what: 'what strangers do to a gateway: its event loop, its memory, and the login of somebody else meanwhile',
     needsDocker: false,
     run: sshHostile,
-  },
-  terminal: {
-    what: "what a key, output and files cost in the browser's terminal, beside ssh to the same shell",
-    needsDocker: true,
-    sections: terminalSections,
-    run: terminal,
   },
   'ssh-relay': {
     what: 'what a relay of SSH costs, beside ssh -J, a TCP pipe and a relay in Go',

@@ -1,13 +1,11 @@
 /**
  * Writes the pages that are made from the program itself: settings.md from the table of settings, errors.md from the
- * catalogue of errors, diagnosis.md from the catalogues of findings, api.md from the API's own description, command.md from
- * what the command says of itself.
+ * catalogue of errors, api.md from the API's own description, command.md from what the command says of itself.
  * `npm run docs`; a test fails while they differ.
  */
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { diagnosisChecks, errorCatalogue, findings } from '@berth/contract';
-import { clientFindings } from '@berth/contract/explain';
+import { errorCatalogue } from '@berth/contract';
 import { format, resolveConfig } from 'prettier';
 import { commandReference } from '../packages/cli/src/describe.ts';
 import { makeApp } from '../packages/server/src/http/app.ts';
@@ -37,7 +35,6 @@ export async function generatedPages(): Promise<Record<string, string>> {
   const pages: Record<string, string> = {
     'settings.md': settingsPage(),
     'errors.md': errorsPage(),
-    'diagnosis.md': diagnosisPage(),
     'api.md': await apiPage(),
     'command.md': commandReference(),
   };
@@ -101,60 +98,6 @@ ${table(
     title,
     cure,
   ]),
-)}
-`;
-}
-
-function diagnosisPage(): string {
-  const row = (
-    code: string,
-    { cause, cure, verdict }: { cause: string; cure: string | null; verdict?: string },
-  ) => [`\`${code}\``, verdict, cause, cure ?? ''].filter((cell) => cell !== undefined);
-  return `${madeBy}
-
-# Diagnosis
-
-Why does nobody get into an environment, or why does it not run?
-
-\`\`\`
-$ npx berth diagnose demo                                # from the machine inwards, then the ways in, then who wants in
-$ npx berth diagnose demo --source 203.0.113.7           # whether that address gets in: firewall, allowlist, lockout, ban
-$ npx berth diagnose demo --key ~/.ssh/id_ed25519.pub    # whether that key, or certificate (...-cert.pub), opens it
-$ ssh -v developer@ssh.example.com -p 30001 2> output.txt
-$ npx berth diagnose --from output.txt                   # what the client printed, explained, and joined with the above
-\`\`\`
-
-The command prints a line for each thing that was looked at, with a tick or a cross, and then what helps. Its exit code is
-1 where a problem was found and 0 where there is none; \`--json\` has it all for programs. \`GET
-/api/environments/:id/diagnosis\` answers the same within 15 seconds: what hangs costs only what it was to tell. Members
-ask about their customer's environments; what belongs to others is named to administrators only. A diagnosis changes
-nothing and is no login in the audit log; the log of the environment's own sshd shows that Berth was there.
-
-When an environment fails to start, what may be the cause is looked at before anything is cleaned up: what was found is in
-\`failure.findings\`, and a line each in its timeline.
-
-Each finding has a **code**, which stays as it is, sentences for people, and **facts**: the words in braces, and more.
-
-## What an environment's diagnosis finds
-
-In this order it looks at ${Object.values(diagnosisChecks).join(', ')}. \`unknown\` was looked at and cannot be told;
-\`skipped\` does not matter here, or cannot be looked at as things are.
-
-${table(
-  ['code', 'verdict', 'what was found', 'what to do'],
-  Object.entries(findings).map(([code, entry]) => row(code, entry)),
-)}
-
-## What a client's output says
-
-\`--from\` reads what OpenSSH 7 to 10 prints (best with \`-v\`), PuTTY and plink, dropbear's dbclient, and the log of VS
-Code's Remote-SSH. It is read on the machine where the command runs; only the fingerprint of a key that was offered is
-sent, to ask whether it opens the environment. Which environment was meant is known by host, port and user. Of several
-codes the first is the cause.
-
-${table(
-  ['code', 'what it means', 'what to do'],
-  Object.entries(clientFindings).map(([code, entry]) => row(code, entry)),
 )}
 `;
 }

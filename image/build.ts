@@ -15,14 +15,7 @@ import { extraCertificates, type Certificate } from './certificates.ts';
 
 const repository = 'berth/environment';
 /** The build context, beside the extra certificate authorities. */
-const contextFiles = [
-  'Dockerfile',
-  'berth-session.c',
-  'entrypoint',
-  'motd',
-  'requirements.txt',
-  'sshd_config',
-];
+const contextFiles = ['Dockerfile', 'entrypoint', 'motd', 'requirements.txt', 'sshd_config'];
 /** Docker keeps the values of these out of the image's history. */
 const proxyVariables = ['http_proxy', 'https_proxy', 'ftp_proxy', 'no_proxy', 'all_proxy'];
 const pipVariables = ['PIP_INDEX_URL', 'PIP_EXTRA_INDEX_URL', 'PIP_TRUSTED_HOST'];

@@ -32,8 +32,6 @@ export function prepare() {
     fail('The package "node" brought no binary for this machine. Remove node_modules and try again.');
   // Installing has built it; this is for a source that changed since.
   spawnSync(node, [join(root, 'packages/ssh/native/build.ts')], { stdio: ['ignore', 2, 2] });
-  // A Berth whose console cannot be built answers its API all the same, and says so where the console would be.
-  spawnSync(node, [join(root, 'packages/console/build.ts')], { stdio: ['ignore', 2, 2] });
   return node;
 }
 

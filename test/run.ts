@@ -27,17 +27,12 @@ process.env['NODE_COMPILE_CACHE'] ??= join(root, 'node_modules/.cache/berth/modu
 /** A file of the second group wants the machine for itself: it counts seconds or fills the machine with containers. */
 const groups: { files: string[]; concurrency: number; longestMs: number }[] = [
   {
-    files: [
-      'packages/*/src/**/*.test.ts',
-      'packages/console/test/*.test.ts',
-      'test/*.test.ts',
-      'test/fuzz/*.test.ts',
-    ],
+    files: ['packages/*/src/**/*.test.ts', 'test/*.test.ts', 'test/fuzz/*.test.ts'],
     concurrency: 2,
     longestMs: 180_000,
   },
   {
-    files: ['image/*.test.ts', 'test/{end-to-end,faults,clients,browser}/*.test.ts'],
+    files: ['image/*.test.ts', 'test/{end-to-end,faults,clients}/*.test.ts'],
     concurrency: 1,
     longestMs: 600_000,
   },
@@ -59,7 +54,6 @@ function runChecks(): number {
     ['formatting', 'prettier', '--check', '--log-level=warn', '.'],
     ['lint', 'oxlint', '--deny-warnings', '--quiet'],
     ['types', 'tsc', '-p', 'tsconfig.json'],
-    ['types of the console', 'tsc', '-p', 'packages/console'],
     ['unused code', 'knip', '--no-progress'],
   ];
   let failed = 0;

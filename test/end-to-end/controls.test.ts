@@ -1,8 +1,6 @@
 /**
- * Every control on every way in, on a whole Berth: with stock clients where those come by SSH, and with what a browser
- * sends where that is the way. The tables below have a row for each control; one has a column for each way in of SSH
- * clients, the other for each of browsers, where nobody shows a key or a password of an environment. A way in without a
- * column fails here.
+ * Every control on every way in, with stock clients on a whole Berth. The table below has a row for each control and a
+ * column for each way in that there is: one without a test fails here.
  *
  * Clients come from addresses of the loopback network, each test from its own, so that none meets another's lockout.
  */
@@ -12,18 +10,9 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, before, describe, it } from 'node:test';
 import { pathOf, routes, waysIn } from '@berth/contract';
-import type {
-  AuditRecord,
-  Connection,
-  CreatedEnvironment,
-  CreatedToken,
-  Environment,
-  WayIn,
-} from '@berth/contract';
+import type { AuditRecord, CreatedEnvironment, Environment, Connection, WayIn } from '@berth/contract';
 import { Background } from '../harness/background.ts';
 import { TestBerth, skipWithoutDocker } from '../harness/berth.ts';
-import { browserWays, pay } from '../harness/browser-ways.ts';
-import type { BrowserVisit, BrowserWay } from '../harness/browser-ways.ts';
 import { type Finished, eventually, execute, makeKey } from '../harness/ssh.ts';
 import { Door, type SshWay } from '../harness/ways.ts';
 
@@ -33,8 +22,8 @@ const columns = {
   'shared port': 'shared-port',
   jump: 'jump',
 } as const satisfies Record<SshWay, WayIn>;
-/** The outer session of a jump is tested with the inner one. */
-const elsewhere: readonly WayIn[] = ['jump-login'];
+/** The outer session of a jump is tested with the inner one; the others are not SSH and have tests of their own. */
+const elsewhere: readonly WayIn[] = ['jump-login', 'terminal', 'jupyter'];
 
 interface Scene {
   berth: TestBerth;
@@ -219,133 +208,6 @@ const controls: Record<string, (scene: Scene) => Promise<void>> = {
   },
 };
 
-interface BrowserScene {
-  berth: TestBerth;
-  environment: CreatedEnvironment;
-  way: BrowserWay;
-  source: string;
-  /** As somebody who is signed in opens it. */
-  visit(options?: { source?: string; token?: string }): Promise<BrowserVisit>;
-  /** Wrong passwords of an SSH client from that address. */
-  guess(times: number): Promise<void>;
-}
-
-const browserControls: Record<string, (scene: BrowserScene) => Promise<void>> = {
-  'five failures lock the pair of environment and source, and say until when': async (scene) => {
-    const { berth, visit, guess, source } = scene;
-    await guess(5);
-    assert.match((await visit()).refusal ?? 'in', /^Locked until \d{4}-\d\d-\d\d \d\d:\d\d UTC/);
-    assert.equal((await visit({ source: neighbourOf(source) })).refusal, null);
-    await berth.unlock(source);
-    assert.equal((await visit()).refusal, null);
-  },
-  'an allowlist shuts others out, and cuts those who are in': async ({
-    berth,
-    environment,
-    visit,
-    source,
-  }) => {
-    const inside = await visit();
-    assert.equal(inside.refusal, null);
-    const entry = { network: `${neighbourOf(source)}/32`, env_id: environment.env_id };
-    const added = await berth.call<{ id: number }>('POST', routes.allowlist, entry);
-    assert.equal(added.status, 201, JSON.stringify(added.body));
-    try {
-      await eventually(() => inside.isOver, Boolean);
-      assert.equal(await inside.comeBack(), false);
-      assert.match((await visit()).refusal ?? 'in', /allowlist/);
-      assert.equal((await visit({ source: neighbourOf(source) })).refusal, null);
-    } finally {
-      await berth.call('DELETE', pathOf(routes.allowlistEntry, { id: String(added.body.id) }));
-    }
-    await eventually(
-      async () => (await visit()).refusal,
-      (refusal) => refusal === null,
-    );
-  },
-  'what people may forward is another matter': async ({ berth, environment, visit }) => {
-    const off = { local: false, remote: false, agent: false, x11: false, sftp: false };
-    await patch(berth, environment, { forwarding: off });
-    try {
-      assert.equal((await visit()).refusal, null);
-    } finally {
-      await patch(berth, environment, {
-        forwarding: { local: true, remote: true, agent: true, x11: true, sftp: true },
-      });
-    }
-  },
-  'each attempt stands in the audit log, accepted or refused, with why, method and source': async (scene) => {
-    const { berth, environment, visit, guess, source, way } = scene;
-    assert.equal((await visit()).refusal, null);
-    await guess(5);
-    assert.notEqual((await visit()).refusal, null);
-    const { items } = (await berth.call<{ items: AuditRecord[] }>('GET', auditOf(environment, source))).body;
-    const own = items.filter(({ detail }) => detail['way'] === way);
-    assert.deepEqual(
-      own.map(({ outcome, account, detail }) => [outcome, account, detail['method'], detail['reason']]),
-      [
-        ['refused', 'admin', 'session', 'locked'],
-        ['done', 'admin', 'session', null],
-      ],
-    );
-    await berth.unlock(source);
-  },
-  'a live connection is seen with its bytes within two seconds, and can be ended': async (scene) => {
-    const { berth, environment, source, way, visit } = scene;
-    const inside = await visit();
-    await inside.draw(300_000);
-    const seen = await eventually(
-      () => liveOf(berth, environment, source),
-      (found) => (found?.bytes_out ?? 0) > 300_000,
-      2_000,
-    );
-    assert.deepEqual(
-      [seen?.way, seen?.method, seen?.account, seen?.ended_at],
-      [way, 'session', 'admin', null],
-    );
-    const killed = await berth.call('DELETE', pathOf(routes.connection, { id: seen?.id ?? '' }));
-    assert.equal(killed.status, 202, JSON.stringify(killed.body));
-    await eventually(() => inside.isOver, Boolean, 2_000);
-    await eventually(
-      () => liveOf(berth, environment, source),
-      (found) => found === undefined,
-    );
-  },
-  'whoever opens it starts a stopped environment, and is served': async ({ berth, environment, visit }) => {
-    await berth.call('POST', pathOf(routes.environmentStop, { id: environment.env_id }));
-    await berth.until(environment.env_id, 'stopped');
-    assert.equal((await visit()).refusal, null);
-    assert.equal((await berth.show(environment.env_id))?.status, 'running');
-  },
-  'a page that was open when a person stopped it does not start it again by itself': async (scene) => {
-    const { berth, environment, visit } = scene;
-    const inside = await visit();
-    await berth.call('POST', pathOf(routes.environmentStop, { id: environment.env_id }));
-    await berth.until(environment.env_id, 'stopped');
-    await eventually(() => inside.isOver, Boolean);
-    assert.equal(await inside.comeBack(), false);
-    assert.equal((await berth.show(environment.env_id))?.status, 'stopped');
-    assert.equal((await visit()).refusal, null);
-  },
-  'where waking is off, it says how it is started': async ({ berth, environment, visit }) => {
-    await patch(berth, environment, { wake: false });
-    try {
-      await berth.call('POST', pathOf(routes.environmentStop, { id: environment.env_id }));
-      await berth.until(environment.env_id, 'stopped');
-      assert.match((await visit()).refusal ?? 'in', /logins do not start it/);
-    } finally {
-      await patch(berth, environment, { wake: true });
-    }
-  },
-  'the end of a session or token ends what it opened': async ({ berth, visit }) => {
-    const made = await berth.call<CreatedToken>('POST', routes.tokens, { name: 'browser' });
-    const inside = await visit({ token: made.body.token });
-    assert.equal(inside.refusal, null);
-    await berth.call('DELETE', pathOf(routes.token, { id: String(made.body.id) }));
-    await eventually(() => inside.isOver, Boolean);
-  },
-};
-
 describe('every control on every way in', { skip: skipWithoutDocker }, () => {
   let berth: TestBerth;
   let environment: CreatedEnvironment;
@@ -355,8 +217,6 @@ describe('every control on every way in', { skip: skipWithoutDocker }, () => {
   let strangeKey: string;
   const started: { stop(): Promise<void> }[] = [];
   const doors: Door[] = [];
-  const visits: BrowserVisit[] = [];
-  let token: string;
   let sources = 0;
 
   before(async () => {
@@ -365,9 +225,7 @@ describe('every control on every way in', { skip: skipWithoutDocker }, () => {
     jumperKey = await makeKey(folder, 'jumper');
     strangeKey = await makeKey(folder, 'strange');
     berth = await TestBerth.start({ gateway: true });
-    // JupyterLab needs more than half a GiB.
-    environment = await berth.createRunning({ name: 'controls', resources: { cpu: 1, memory: 1 } });
-    token = (await berth.call<CreatedToken>('POST', routes.tokens, { name: 'pages' })).body.token;
+    environment = await berth.createRunning({ name: 'controls' });
     for (const [name, file] of [
       ['control', key],
       ['jumper', jumperKey],
@@ -378,7 +236,6 @@ describe('every control on every way in', { skip: skipWithoutDocker }, () => {
   });
 
   after(async () => {
-    for (const visit of visits) visit.leave();
     await Promise.all(started.map((each) => each.stop()));
     for (const each of doors) each.remove();
     await berth?.remove();
@@ -437,33 +294,9 @@ describe('every control on every way in', { skip: skipWithoutDocker }, () => {
   }
 
   it('has a column for each way in', () => {
-    const known: readonly WayIn[] = [...Object.values(columns), ...browserWays, ...elsewhere];
+    const known: readonly WayIn[] = [...Object.values(columns), ...elsewhere];
     assert.deepEqual(known.toSorted(), waysIn.toSorted());
   });
-
-  async function browserScene(way: BrowserWay): Promise<BrowserScene> {
-    const { source, ssh } = await scene('own port');
-    return {
-      ...{ berth, environment, way, source },
-      visit: async (options = {}) => {
-        const where = { berth, environment: environment.env_id, token, source };
-        const visit = await pay(way, { ...where, ...options });
-        visits.push(visit);
-        return visit;
-      },
-      guess: async (times) => {
-        for (let count = 0; count < times; count += 1)
-          assertRefused(await ssh('true', { by: 'wrong password' }));
-      },
-    };
-  }
-
-  for (const way of browserWays) {
-    describe(way, () => {
-      for (const [name, holds] of Object.entries(browserControls))
-        it(name, async () => holds(await browserScene(way)));
-    });
-  }
 
   for (const way of Object.keys(columns) as SshWay[]) {
     describe(way, () => {

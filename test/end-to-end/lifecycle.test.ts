@@ -114,7 +114,7 @@ for (const database of databases) {
         );
         assert.deepEqual(
           steps.flatMap(({ step }) => step ?? []),
-          ['image', 'storage', 'container', 'sshd', 'handshake'],
+          ['image', 'storage', 'container', 'handshake'],
         );
       });
 

@@ -114,7 +114,7 @@ describe('the Docker engine', { skip: skipWithoutDocker || engineIsMissing() }, 
   const lastEvent = async (id: string) => (await berth.events(id)).at(-1)?.id ?? 0;
 
   const moments: { operation: string; step: string; laterMs: number }[] = [
-    ...['image', 'storage', 'container', 'sshd'].map((step) => ({
+    ...['image', 'storage', 'container', 'handshake'].map((step) => ({
       operation: 'create',
       step,
       laterMs: 0,
@@ -122,7 +122,7 @@ describe('the Docker engine', { skip: skipWithoutDocker || engineIsMissing() }, 
     { operation: 'create', step: 'container', laterMs: 100 },
     { operation: 'create', step: 'container', laterMs: 250 },
     ...[0, 50, 200].map((laterMs) => ({ operation: 'stop', step: 'stop', laterMs })),
-    ...['storage', 'container', 'sshd'].map((step) => ({ operation: 'start', step, laterMs: 0 })),
+    ...['storage', 'container', 'handshake'].map((step) => ({ operation: 'start', step, laterMs: 0 })),
     { operation: 'start', step: 'container', laterMs: 150 },
     ...[0, 100, 300].map((laterMs) => ({ operation: 'delete', step: 'remove', laterMs })),
   ];

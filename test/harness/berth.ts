@@ -179,30 +179,18 @@ export class TestBerth {
       this.#installationId = body.installation_id;
     }
     if (ready && this.sharedPort !== 0 && options.command === undefined && this.gateway === null) {
-      const opened = await this.openGateway().opened(this.sharedPort);
+      this.gateway = new Supervisor({
+        workers: 1,
+        folder: join(this.dataDir, 'gateway'),
+        user: 'nobody',
+        server: { kind: 'unix', path: 'control.sock' },
+        certificates: null,
+        log: (line) => (this.log += `${line}\n`),
+      });
+      const opened = await this.gateway.opened(this.sharedPort);
       if (opened !== true) throw new Error(`${opened}\n${this.log.slice(-2000)}`);
     }
     return ready;
-  }
-
-  /** A gateway beside the server; whether its ports are open yet is not waited for. */
-  openGateway(): Supervisor {
-    const gateway = new Supervisor({
-      workers: 1,
-      folder: join(this.dataDir, 'gateway'),
-      user: 'nobody',
-      server: { kind: 'unix', path: 'control.sock' },
-      certificates: null,
-      log: (line) => (this.log += `${line}\n`),
-    });
-    this.gateway = gateway;
-    return gateway;
-  }
-
-  /** Nobody serves SSH any more; the server goes on. */
-  async closeGateway(): Promise<void> {
-    await this.gateway?.kill();
-    this.gateway = null;
   }
 
   /** Where the API listens for everybody. */

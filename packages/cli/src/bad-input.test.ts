@@ -78,7 +78,7 @@ const cases: [args: string[], said: RegExp][] = [
   [['port-forward', 'demo', '0'], /The port is "0".*1 to 65535/],
   [['port-forward', 'demo', '80:$(id)'], /The port is "80:\$\(id\)"/],
   [['port-forward', 'demo'], /missing required argument 'ports'/],
-  [['open', 'emacs', 'demo'], /emacs.*vscode, jetbrains, terminal, jupyter, console/],
+  [['open', 'emacs', 'demo'], /emacs.*vscode, jetbrains, jupyter, console/],
   [['open', 'vscode'], /needs an environment/],
   [['open', 'vscode', 'demo', '--path', 'code'], /--path is "code".*absolute/],
   [['config-ssh', '--config', '/tmp'], /--config names \/tmp, which is a folder/],

@@ -359,7 +359,7 @@ test('create --wait shows each step once, over a broken stream, until it runs', 
 
 test('create --wait that ends in failed is exit code 1 with cause and cure', async () => {
   await using server = await fullServer();
-  const failure = { code: 'image_gone', cause: 'The image is gone.', cure: 'Build it again.', findings: [] };
+  const failure = { code: 'image_gone', cause: 'The image is gone.', cure: 'Build it again.' };
   server.hold(makeEnvironment('new', 'failed', { failure }));
   server.answers.set('GET /api/environments/new-7f3k/events', (response) =>
     sendEvent(response, makeEvent(1, 'It failed', { kind: 'status', status: 'failed' })),

@@ -27,8 +27,7 @@ const attemptsWhileUnderway = 20;
 /** The request may have reached the server; that it did not connect at all is not among these. */
 const lostConnection = ['ECONNRESET', 'EPIPE', 'ECONNABORTED'];
 
-/** A list stands for a parameter that is repeated. */
-export type Query = Record<string, string | number | boolean | readonly string[] | undefined>;
+export type Query = Record<string, string | number | boolean | undefined>;
 
 export interface Page<T> {
   items: T[];
@@ -224,7 +223,7 @@ export class Client {
     const { base, socketPath, token } = this.#target;
     const url = new URL(base.href.replace(/\/$/, '') + path);
     for (const [name, value] of Object.entries(sending.query ?? {})) {
-      for (const each of [value ?? []].flat()) url.searchParams.append(name, String(each));
+      if (value !== undefined) url.searchParams.set(name, String(value));
     }
     const body = sending.body === undefined ? undefined : JSON.stringify(sending.body);
     const options: RequestOptions = {

@@ -130,7 +130,7 @@ function leaking(document: unknown): unknown {
 test('a support bundle has what helps, and no secret however talkative the server is', async () => {
   await using server = await fullServer();
   const failed = makeEnvironment('broken', 'failed', {
-    failure: { code: 'image_gone', cause: talkative, cure: talkative, findings: [] },
+    failure: { code: 'image_gone', cause: talkative, cure: talkative },
     notes: [talkative],
   });
   const events = Array.from({ length: 300 }, (_, index) =>

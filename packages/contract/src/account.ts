@@ -33,7 +33,6 @@ export const Whoami = Type.Object(
     customer_id: Type.Integer(),
     customer: Type.String(),
     scopes: Type.Array(oneOf(scopes)),
-    password_given: Type.Boolean({ description: 'somebody else chose its password, or Berth made it' }),
   },
   { $id: 'Whoami' },
 );
@@ -102,14 +101,11 @@ export const Token = Type.Object(
   {
     id: Type.Integer(),
     kind: oneOf(tokenKinds, { description: 'made by hand, by a login of the command, by a browser' }),
-    name: Type.String({ description: "given to it; a session's is the browser" }),
+    name: Type.String(),
     account_id: Type.Integer(),
     account: Type.String(),
     scopes: Type.Array(oneOf(scopes)),
     hint: Type.String({ description: 'the beginning of the token, to know it again' }),
-    source: nullable(Type.String(), {
-      description: 'the address that it was made from, where that is known',
-    }),
     created_at: Timestamp,
     expires_at: nullable(Timestamp),
     last_used_at: nullable(Timestamp),

@@ -2,7 +2,9 @@
 import Type from 'typebox';
 import type { Static } from 'typebox';
 import { NumericId, Timestamp, listQuery, nullable, oneOf, page } from './common.ts';
-import { auditOutcomes } from './vocabulary.ts';
+
+export const auditOutcomes = ['done', 'refused'] as const;
+export type AuditOutcome = (typeof auditOutcomes)[number];
 
 export const AuditRecord = Type.Object(
   {

@@ -2,7 +2,7 @@
 import Type from 'typebox';
 import type { Static } from 'typebox';
 import { NumericId, Timestamp, listQuery, nullable, oneOf, page } from './common.ts';
-import { entryMethods, waysIn } from './vocabulary.ts';
+import { loginMethods, waysIn } from './vocabulary.ts';
 
 export const Connection = Type.Object(
   {
@@ -10,7 +10,7 @@ export const Connection = Type.Object(
     env_id: Type.String(),
     customer_id: Type.Integer(),
     account: nullable(Type.String(), { description: 'null: not known, as with the password' }),
-    method: oneOf(entryMethods),
+    method: oneOf(loginMethods),
     fingerprint: nullable(Type.String(), { description: 'of the key' }),
     key_name: nullable(Type.String(), { description: 'name of the key, or key id of the certificate' }),
     way: oneOf(waysIn),
@@ -39,7 +39,7 @@ export const ListConnections = listQuery({
   account: Type.Optional(Type.String({ maxLength: 64 })),
   source: Type.Optional(Type.String({ maxLength: 45, description: 'address' })),
   fingerprint: Type.Optional(Type.String({ maxLength: 64, description: 'SHA256:...' })),
-  method: Type.Optional(oneOf(entryMethods)),
+  method: Type.Optional(oneOf(loginMethods)),
   way: Type.Optional(oneOf(waysIn)),
   since: Type.Optional(
     Type.String({ format: 'date-time', description: 'those that were there then or later' }),

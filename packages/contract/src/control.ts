@@ -9,7 +9,7 @@
 import Type from 'typebox';
 import type { Static } from 'typebox';
 import { nullable, oneOf } from './common.ts';
-import { entryMethods, loginMethods, refusals, waysIn } from './vocabulary.ts';
+import { loginMethods, refusals, waysIn } from './vocabulary.ts';
 import type { LoginMethod, Refusal } from './vocabulary.ts';
 
 export const controlPaths = {
@@ -306,7 +306,7 @@ const AttemptRecord = Type.Object(
     source,
     source_port: Type.Integer({ minimum: 0, maximum: 65_535 }),
     client: strangersWord,
-    method: nullable(oneOf([...entryMethods, 'none'])),
+    method: nullable(oneOf([...loginMethods, 'none'])),
     accepted: Type.Boolean(),
     reason: nullable(oneOf(refusals)),
     fingerprint: nullable(Type.String({ maxLength: 64 })),
@@ -326,7 +326,7 @@ const ConnectionRecord = Type.Object(
     environment: name,
     customer: Type.Integer(),
     account: nullable(name),
-    method: oneOf(entryMethods),
+    method: oneOf(loginMethods),
     fingerprint: nullable(Type.String({ maxLength: 64 })),
     key_name: nullable(name),
     way: oneOf(waysIn),

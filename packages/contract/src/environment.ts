@@ -3,10 +3,8 @@
  */
 import Type from 'typebox';
 import type { Static } from 'typebox';
-import { CheckResult } from './check-result.ts';
 import { NumericId, Timestamp, listQuery, nameForPeople, nullable, oneOf, page, slug } from './common.ts';
 import { exposures, ownPortModes, resourceBounds, statuses } from './vocabulary.ts';
-import type { Status } from './vocabulary.ts';
 
 /** The bounds of one environment's resources. */
 export const Resources = Type.Object(
@@ -191,9 +189,6 @@ export const Failure = Type.Object(
     code: Type.String(),
     cause: Type.String({ description: 'what happened, in plain words' }),
     cure: Type.String({ description: 'what to do' }),
-    findings: Type.Array(CheckResult, {
-      description: 'what a diagnosis found to be a problem when it failed, before anything was cleaned up',
-    }),
   },
   { $id: 'Failure' },
 );
@@ -224,12 +219,6 @@ const environmentFields = {
   status: oneOf(statuses),
   status_since: Timestamp,
   step: Type.Union([Type.String(), Type.Null()], { description: 'what Berth is doing just now' }),
-  step_percent: nullable(Type.Integer({ minimum: 0, maximum: 100 }), {
-    description: 'how far that is, where it is known, as while an image is pulled',
-  }),
-  lost_contact_since: nullable(Timestamp, {
-    description: 'since when the runtime does not answer, so that its state is not known; null: it answers',
-  }),
   failure: Type.Union([Failure, Type.Null()], { description: 'cause and cure while status is failed' }),
   notes: Type.Array(Type.String(), { description: 'what does not hold as asked, said aloud' }),
   ssh_host: Type.String(),
@@ -238,7 +227,6 @@ const environmentFields = {
   shared_port: nullable(Type.Integer(), {
     description: 'the port for all, where its id is the user name; null: there is none',
   }),
-  terminal_url: Type.String(),
   jupyter_url: Type.String(),
   created_at: Timestamp,
   started_at: nullable(Timestamp),
@@ -257,25 +245,15 @@ export type CreatedEnvironment = Static<typeof CreatedEnvironment>;
 export const EnvironmentPage = page(Environment, 'EnvironmentPage');
 export type EnvironmentPage = Static<typeof EnvironmentPage>;
 
-export const environmentSortKeys = ['created_at', 'name', 'status', 'status_since', 'started_at'] as const;
+export const environmentSortKeys = ['created_at', 'name', 'status', 'started_at'] as const;
 export type EnvironmentSortKey = (typeof environmentSortKeys)[number];
-
-const environmentFilters = {
-  search: Type.Optional(Type.String({ maxLength: 64, description: 'part of the name or id, in any case' })),
-  image: Type.Optional(Type.String({ maxLength: 128 })),
-  customer_id: Type.Optional(NumericId),
-};
 
 export const ListEnvironments = listQuery({
   name: Type.Optional(Type.String({ maxLength: 64, description: 'only the environment of this name or id' })),
-  ...environmentFilters,
-  status: Type.Optional(
-    Type.Array(oneOf(statuses), {
-      minItems: 1,
-      maxItems: statuses.length,
-      description: 'in any of these states; the parameter may be repeated',
-    }),
-  ),
+  search: Type.Optional(Type.String({ maxLength: 64, description: 'part of the name or id, in any case' })),
+  status: Type.Optional(oneOf(statuses)),
+  image: Type.Optional(Type.String({ maxLength: 128 })),
+  customer_id: Type.Optional(NumericId),
   sort: Type.Optional(
     oneOf(
       environmentSortKeys.flatMap((key) => [key, `-${key}`] as const),
@@ -284,24 +262,6 @@ export const ListEnvironments = listQuery({
   ),
 });
 export type ListEnvironments = Static<typeof ListEnvironments>;
-
-export const SummarizeEnvironments = Type.Object(environmentFilters, { additionalProperties: false });
-export type SummarizeEnvironments = Static<typeof SummarizeEnvironments>;
-
-/** How many environments a filter finds, in each state. */
-export const EnvironmentSummary = Type.Object(
-  {
-    total: Type.Integer(),
-    by_status: Type.Object(
-      Object.fromEntries(statuses.map((status) => [status, Type.Integer()])) as Record<
-        Status,
-        ReturnType<typeof Type.Integer>
-      >,
-    ),
-  },
-  { $id: 'EnvironmentSummary' },
-);
-export type EnvironmentSummary = Static<typeof EnvironmentSummary>;
 
 /**
  * `GET /api/environments/:id/ssh`: everything a person needs to get in. What is not said to be of a certain way in is of the

@@ -55,16 +55,6 @@ export const errorCatalogue = {
     title: 'This account may not do that',
     cure: 'Ask an administrator of this Berth.',
   },
-  not_let_in: {
-    status: 403,
-    title: 'The environment lets nobody in from there, or not now',
-    cure: 'Come from an address that the allowlist has, or when the lockout is over.',
-  },
-  jupyter_entrance: {
-    status: 403,
-    title: 'The way into this JupyterLab is not open',
-    cure: 'Open JupyterLab again from the environment in Berth.',
-  },
   not_found: {
     status: 404,
     title: 'There is no such thing',
@@ -74,21 +64,6 @@ export const errorCatalogue = {
     status: 405,
     title: 'The path does not take this method',
     cure: 'Use one of the methods that the answer names.',
-  },
-  file_not_found: {
-    status: 404,
-    title: 'The environment has no such file',
-    cure: 'Check the path; it is absolute, or begins in the home folder.',
-  },
-  file_exists: {
-    status: 409,
-    title: 'A file of that name is there',
-    cure: 'Choose another name, or send "replace=true".',
-  },
-  file_refused: {
-    status: 422,
-    title: 'The environment cannot read or write that file',
-    cure: "Use a path that the environment's user may read or write, such as one in /gemini/code.",
   },
   quota_exceeded: {
     status: 403,
@@ -192,18 +167,8 @@ export const errorCatalogue = {
   },
   jupyter_not_served: {
     status: 501,
-    title: 'This Berth does not serve JupyterLab',
-    cure: 'An administrator sets jupyter.publicUrl; docs/jupyter.md says to what.',
-  },
-  jupyter_missing: {
-    status: 409,
-    title: 'The environment has no JupyterLab',
-    cure: 'Install it there, or have it added to the image.',
-  },
-  jupyter_failed: {
-    status: 502,
-    title: 'JupyterLab does not answer',
-    cure: 'Its last words stand in /tmp/berth-jupyter-1000/log of the environment.',
+    title: 'Berth does not serve JupyterLab over HTTP',
+    cure: 'Use the forwarding that the answer names.',
   },
   ports_exhausted: {
     status: 503,

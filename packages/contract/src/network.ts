@@ -17,14 +17,11 @@ export interface Network {
 /** Why a text is no network; the sentences name the value and what to write. */
 export class NetworkError extends Error {
   readonly cure: string;
-  /** For an address within a network: the network that may be meant. */
-  readonly meant: string | undefined;
 
-  constructor(message: string, cure: string, meant?: string) {
+  constructor(message: string, cure: string) {
     super(message);
     this.name = 'NetworkError';
     this.cure = cure;
-    this.meant = meant;
   }
 }
 
@@ -43,12 +40,10 @@ export function readNetwork(text: string): Network {
   const hostBits = BigInt(width - prefix);
   const first = (read.value >> hostBits) << hostBits;
   const network = unmapped({ family: read.family, first, prefix });
-  const meant = formatNetwork(network);
   if (first !== read.value)
     throw new NetworkError(
       `is ${JSON.stringify(text)}, an address within a network`,
-      `Write ${meant} for the network, or ${address} for that address alone.`,
-      meant,
+      `Write ${formatNetwork(network)} for the network, or ${address} for that address alone.`,
     );
   return network;
 }

@@ -37,8 +37,6 @@ export const routes = {
   datasets: '/api/datasets',
   dataset: '/api/datasets/:name',
   environments: '/api/environments',
-  events: '/api/events',
-  environmentSummary: '/api/environments-summary',
   environment,
   environmentStart: `${environment}/start`,
   environmentStop: `${environment}/stop`,
@@ -47,14 +45,6 @@ export const routes = {
   environmentResetPassword: `${environment}/ssh/reset-password`,
   environmentEvents: `${environment}/events`,
   environmentLogs: `${environment}/logs`,
-  environmentUsage: `${environment}/usage`,
-  usage: '/api/usage',
-  terminal: `${environment}/terminal`,
-  terminals: `${environment}/terminals`,
-  terminalSession: `${environment}/terminals/:session`,
-  files: `${environment}/files`,
-  fileList: `${environment}/files/list`,
-  environmentDiagnosis: `${environment}/diagnosis`,
   keptStorage: '/api/storage',
   keptStorageOf: '/api/storage/:id',
   sshKeys: '/api/ssh-keys',
@@ -67,14 +57,12 @@ export const routes = {
   bans: '/api/bans',
   ban: '/api/bans/:id',
   ports: '/api/ports',
-  portMap: '/api/ports-map',
   connections: '/api/connections',
   connection: '/api/connections/:id',
   allowlist: '/api/allowlist',
   allowlistCheck: '/api/allowlist-check',
   allowlistEntry: '/api/allowlist/:id',
   platform: '/api/platform',
-  platformHealth: '/api/platform/health',
   audit: '/api/audit',
   auditExport: '/api/audit/export',
   auditVerify: '/api/audit/verify',
@@ -82,46 +70,6 @@ export const routes = {
   restore: '/api/restore',
   rotateSecrets: '/api/secrets/rotate',
   jupyter: '/jupyter/:id',
-} as const;
-
-/** Pages of the console. The server answers each with the same document; what it shows is the browser's part. */
-export const pages = {
-  home: '/',
-  signIn: '/sign-in',
-  welcome: '/welcome',
-  account: '/account',
-  environments: '/environments',
-  createEnvironment: '/environments/new',
-  environment: '/environments/:id',
-  environmentTab: '/environments/:id/:tab',
-  tutorial: '/environments/:id/tutorial',
-  terminal: '/terminal/:id',
-  connections: '/connections',
-  datasets: '/datasets',
-  images: '/images',
-  keptStorage: '/storage',
-  sshKeys: '/ssh-keys',
-  sshAuthorities: '/ssh-authorities',
-  allowlist: '/allowlist',
-  lockouts: '/lockouts',
-  ports: '/ports',
-  quotas: '/quotas',
-  customers: '/customers',
-  customer: '/customers/:id',
-  accounts: '/accounts',
-  audit: '/audit',
-  settings: '/settings',
-  health: '/health',
-} as const;
-
-/** Paths of the listener that JupyterLab has for itself. */
-export const jupyterRoutes = {
-  health: '/healthz',
-  enter: '/enter',
-  /** Everything of an environment: what is not Berth's own is JupyterLab's. */
-  environment: '/jupyter/:id/*',
-  lab: '/jupyter/:id/lab',
-  state: '/jupyter/:id/.berth/state',
 } as const;
 
 /** Fills a template's `:name` parameters, each escaped as one path segment. */
@@ -135,30 +83,12 @@ export function pathOf(template: string, parameters: Record<string, string> = {}
 
 /** Links that are shown to people. `publicUrl` carries no trailing slash. */
 export const links = {
-  console: (publicUrl: string) => `${publicUrl}${pages.home}`,
+  console: (publicUrl: string) => `${publicUrl}${routes.docs}`,
   /** Where a person approves the code that a terminal shows. */
   device: (publicUrl: string, userCode?: string) =>
     `${publicUrl}${routes.devicePage}${userCode === undefined ? '' : `?user_code=${encodeURIComponent(userCode)}`}`,
-  /** The page with the environment's terminals. */
-  terminal: (publicUrl: string, id: string) => `${publicUrl}${pathOf(pages.terminal, { id })}`,
   jupyter: (publicUrl: string, id: string) => `${publicUrl}${pathOf(routes.jupyter, { id })}`,
-  /** Where a ticket is taken; `origin` is that of JupyterLab. */
-  jupyterEntrance: (origin: string, ticket: string) =>
-    `${origin}${jupyterRoutes.enter}?ticket=${encodeURIComponent(ticket)}`,
-  signIn: (publicUrl: string, from: string) => `${publicUrl}${pages.signIn}?from=${encodeURIComponent(from)}`,
   sftp: (username: string, host: string, port: number) => `sftp://${username}@${hostInUrl(host)}:${port}`,
-  /** Remote-SSH takes a name from the ssh configuration, or `user@host:port` in its place. */
-  vscode: (where: string, folder: string) =>
-    `vscode://vscode-remote/ssh-remote+${where}${folder.split('/').map(encodeURIComponent).join('/')}`,
-  jetbrains: (username: string, host: string, port: number, folder: string) =>
-    `jetbrains-gateway://connect#${new URLSearchParams({
-      type: 'ssh',
-      host,
-      port: String(port),
-      user: username,
-      projectPath: folder,
-      deploy: 'false',
-    })}`,
   problem: (code: string) => `urn:berth:error:${code}`,
 };
 

@@ -34,38 +34,3 @@ export const ListPorts = listQuery({
   ),
 });
 export type ListPorts = Static<typeof ListPorts>;
-
-/** The whole range as it is now; a port that is neither used nor resting is free. */
-export const PortMap = Type.Object(
-  {
-    first: Type.Integer(),
-    last: Type.Integer(),
-    rest_seconds: Type.Integer({ description: 'how long a released port rests before others get it' }),
-    used: Type.Array(
-      Type.Object({
-        port: Type.Integer(),
-        env_id: Type.String(),
-        name: Type.String({ description: "the environment's" }),
-        customer: Type.String(),
-        since: Timestamp,
-      }),
-      {
-        description:
-          'by port, of the environments that you see; those outside of the range are of a time when it was another',
-      },
-    ),
-    resting: Type.Array(
-      Type.Object({
-        port: Type.Integer(),
-        env_id: Type.String({ description: 'who had it last' }),
-        until: Timestamp,
-      }),
-      { description: 'by port, of the environments that you see' },
-    ),
-    taken: Type.Array(Type.Integer(), {
-      description: "others' in the range, used or resting; for administrators there are none",
-    }),
-  },
-  { $id: 'PortMap' },
-);
-export type PortMap = Static<typeof PortMap>;

@@ -22,9 +22,6 @@ export const SshKey = Type.Object(
     public_key: Type.String(),
     created_at: Timestamp,
     last_used_at: nullable(Timestamp, { description: 'when it last opened an environment' }),
-    last_used_from: nullable(Type.String(), {
-      description: 'the address from which it did; null: not known',
-    }),
   },
   { $id: 'SshKey' },
 );

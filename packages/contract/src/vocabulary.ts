@@ -33,13 +33,8 @@ export type Exposure = (typeof exposures)[number];
 export const waysIn = ['own-port', 'shared-port', 'jump-login', 'jump', 'terminal', 'jupyter'] as const;
 export type WayIn = (typeof waysIn)[number];
 
-/** With what an SSH client logs in. */
 export const loginMethods = ['password', 'publickey', 'keyboard-interactive'] as const;
 export type LoginMethod = (typeof loginMethods)[number];
-
-/** With what somebody came in. `session`: signed in to Berth itself, as in the terminal and JupyterLab. */
-export const entryMethods = [...loginMethods, 'session'] as const;
-export type EntryMethod = (typeof entryMethods)[number];
 
 /** Why an attempt was refused; for records and metrics. What a stranger is told is the same for the first four. */
 export const refusals = [
@@ -67,9 +62,6 @@ export const resourceBounds = {
   storage: { minimum: 0.1, maximum: 1048576 },
 } as const;
 
-export const usageRanges = ['hour', 'day'] as const;
-export type UsageRange = (typeof usageRanges)[number];
-
 export const roles = ['admin', 'member'] as const;
 export type Role = (typeof roles)[number];
 
@@ -79,85 +71,5 @@ export type Scope = (typeof scopes)[number];
 
 export const quotaLimits = ['environments', 'cpu', 'memory', 'gpu', 'storage'] as const;
 
-/** Everything that the audit log tells of. */
-export const auditActions = [
-  'login',
-  'logout',
-  'ssh.login',
-  'account.create',
-  'account.update',
-  'account.password',
-  'account.delete',
-  'token.create',
-  'token.delete',
-  'device.approve',
-  'device.refuse',
-  'customer.create',
-  'customer.rename',
-  'customer.update',
-  'customer.delete',
-  'quota.set',
-  'environment.create',
-  'environment.update',
-  'environment.start',
-  'environment.stop',
-  'environment.restart',
-  'environment.delete',
-  'environment.reset-password',
-  'terminal.end',
-  'file.download',
-  'file.upload',
-  'connection.kill',
-  'storage.delete',
-  'ssh_key.add',
-  'ssh_key.delete',
-  'ssh_authority.add',
-  'ssh_authority.delete',
-  'ssh_revocations.set',
-  'ssh_revocations.clear',
-  'allowlist.add',
-  'allowlist.remove',
-  'lockout.set',
-  'lockout.clear',
-  'ban.set',
-  'ban.clear',
-  'image.add',
-  'image.update',
-  'image.check',
-  'image.delete',
-  'dataset.add',
-  'dataset.update',
-  'dataset.delete',
-  'backup.make',
-  'backup.restore',
-  'secrets.rotate',
-  'audit.prune',
-] as const;
-export type AuditAction = (typeof auditActions)[number];
-
-export const auditOutcomes = ['done', 'refused'] as const;
-export type AuditOutcome = (typeof auditOutcomes)[number];
-
 /** A server process ends with this code when it wants to be started again, as after a restore (EX_TEMPFAIL). */
 export const restartExitCode = 75;
-
-/** Why the server ends the connection of a terminal's page. */
-export const terminalEnds = [
-  /** The session that was asked for is not there (any more), or there are too many. */
-  'gone',
-  'many',
-  /** The environment does not run, and nobody asked for its start, or that failed. */
-  'stopped',
-  /** A control does not let this person in. */
-  'refused',
-  /** A control, or somebody, has ended the connection. */
-  'ended',
-  /** Nothing wrong with the person: worth another try soon. */
-  'unavailable',
-] as const;
-export type TerminalEnd = (typeof terminalEnds)[number];
-
-/** Bytes of a terminal's output that the server sends beyond what the page has taken. */
-export const terminalWindowBytes = 1024 * 1024;
-/** Bytes of its input that the page sends beyond what was taken. */
-export const inputWindowBytes = 64 * 1024;

@@ -49,7 +49,7 @@ function describe(error: unknown): string {
     port?: number;
   };
   if (code === 'EADDRINUSE' && port !== undefined) {
-    return `the address ${address}:${port} is in use. Stop what uses it, or set BERTH_HTTP (or, for JupyterLab, BERTH_JUPYTER_LISTEN) to another one.`;
+    return `the address ${address}:${port} is in use. Stop what uses it, or set BERTH_HTTP to another one.`;
   }
   return message;
 }

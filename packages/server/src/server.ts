@@ -11,7 +11,6 @@ import { decideAttempt } from './attempts/attempts.ts';
 import { watchLostConnections } from './connections/lost.ts';
 import { Directory } from './control/directory.ts';
 import { listenForGateways, openControlCertificate } from './control/listener.ts';
-import type { ControlListener } from './control/listener.ts';
 import { UpstreamAddresses } from './control/upstream.ts';
 import { AuthLog } from './audit/auth-log.ts';
 import { startSealing } from './audit/sealing.ts';
@@ -20,29 +19,21 @@ import { DirectLogins } from './direct/logins.ts';
 import { PortRules } from './direct/port-rules.ts';
 import { firstStart } from './customers/first-start.ts';
 import { openDataFolder } from './data-folder.ts';
-import type { Addresses } from './environments/present.ts';
 import { openDatabase } from './database/database.ts';
-import { examineFailure } from './diagnosis/diagnosis.ts';
 import { migrate } from './database/migrate.ts';
 import { Notices } from './events/notices.ts';
 import { Certificate } from './http/certificate.ts';
 import { localSockets, makeApp } from './http/app.ts';
-import type { App, Services } from './http/app.ts';
+import type { Services } from './http/app.ts';
 import { setDefaultImage } from './images/table.ts';
 import { LoginFailures } from './lockouts/login-failures.ts';
 import type { Platform } from './platform/platform.ts';
 import { startHousekeeping } from './housekeeping/housekeeping.ts';
-import type { Workshop } from './reconciler/converge.ts';
 import { Reconciler } from './reconciler/reconciler.ts';
 import { GatewayMetrics } from './metrics/gateway-metrics.ts';
 import { DockerRuntime } from './runtime/docker/docker-runtime.ts';
 import { KeyRing } from './secrets/key-ring.ts';
 import type { SettingInForce, Settings } from './settings.ts';
-import { SignedIn } from './sign-in/signed-in.ts';
-import { UsageCollector } from './usage/collector.ts';
-import { InsideConnections } from './workspace/inside-connections.ts';
-import { makeJupyterApp } from './workspace/jupyter/app.ts';
-import { JupyterOrigin, placeOfJupyter } from './workspace/jupyter/origin.ts';
 
 export interface RunningServer {
   publicUrl: string;
@@ -120,13 +111,12 @@ export async function startServer(
       installationId: installation.id,
       databaseKind: opened.kind,
       runtimeFault: 'not looked at yet',
-      runtimeLostSince: null,
       notes: [],
       storageEnforced: false,
       cpuCores: Infinity,
       unclaimed: [],
     };
-    const workshop: Workshop = {
+    const workshop = {
       database,
       runtime,
       settings,
@@ -134,28 +124,20 @@ export async function startServer(
       platform,
       authorityPublic: installation.authorityPublic,
       logger,
-      examine: (id, failure) => examineFailure(services, id, failure),
     };
     const authLog = new AuthLog(settings, logger);
     undo.push(() => authLog.close());
-    const signedIn = new SignedIn({ database, logger });
-    const insides = await InsideConnections.open({
-      ...{ database, runtime, settings, authLog, gatewayMetrics, directory, signedIn, folder, logger },
-    });
-    undo.push(() => insides.close());
     const stopping = new AbortController();
-    let control: ControlListener | undefined;
     let reconciler: Reconciler | null = null;
     const startReconciler = async () => {
       reconciler = new Reconciler(workshop, folder.serverId, notices);
       await reconciler.start();
     };
-    const addresses: Addresses = {
+    const addresses = {
       publicUrl: settings.publicUrl ?? '',
       sshHost: settings.sshHost,
       sharedPort: settings.sharedPort,
       passwordAges: settings,
-      jupyter: null,
     };
     const services: Services = {
       database,
@@ -176,15 +158,11 @@ export async function startServer(
       poolUse: () => opened.poolUse(),
       queriesRun: () => opened.queriesRun(),
       gatewayMetrics,
-      gatewayStreams: () => control?.state.streams ?? 0,
       authLog,
       notices,
       directory,
-      signedIn,
       loginFailures,
-      usage: new UsageCollector({ database, runtime, directory, logger }),
       upstreamAddresses,
-      insides,
       authority: installation.authority,
       platform,
       addresses,
@@ -194,36 +172,24 @@ export async function startServer(
     const app = await makeApp(services);
     undo.push(() => app.close());
 
-    await app.listen(settings.http);
-    const httpAddress = addressOf(app, settings.http.host);
-    const apiUrl = `${certificate ? 'https' : 'http'}://${httpAddress}`;
-    addresses.publicUrl ||= apiUrl;
-    const secured = [app.server];
-
-    const jupyterPlace = placeOfJupyter(settings);
-    if (jupyterPlace !== null) {
-      const jupyter = await makeJupyterApp(services);
-      undo.push(() => jupyter.close());
-      await jupyter.listen(jupyterPlace);
-      const { port } = jupyter.server.address() as AddressInfo;
-      addresses.jupyter = JupyterOrigin.of(settings, addresses.publicUrl, { apiUrl, port });
-      secured.push(jupyter.server);
-    }
+    const { host, port } = settings.http;
+    await app.listen({ host, port });
+    const address = app.server.address() as AddressInfo;
+    const httpAddress = `${host.includes(':') ? `[${host}]` : host}:${address.port}`;
+    addresses.publicUrl ||= `${certificate ? 'https' : 'http'}://${httpAddress}`;
 
     const socketPath = folder.file('berth.sock');
     const local = await listenLocally(socketPath, (request, response) => app.routing(request, response));
     undo.push(() => closeServer(local));
 
-    const listener = await listenForGateways(services, decideAttempt);
-    control = listener;
-    undo.push(() => listener.close());
+    const control = await listenForGateways(services, decideAttempt);
+    undo.push(() => control.close());
 
     await startReconciler();
     undo.push(() => reconciler?.stop());
     undo.push(startHousekeeping(services));
     undo.push(watchLostConnections(services));
-    undo.push(services.usage.start());
-    if (certificate) undo.push(certificate.watch(secured as unknown as SecureServer[], logger));
+    if (certificate) undo.push(certificate.watch(app.server as unknown as SecureServer, logger));
     const portRules = new PortRules(services);
     undo.push(() => portRules.stop());
     const directLogins = new DirectLogins(services);
@@ -255,12 +221,6 @@ export async function startServer(
     await close();
     throw error;
   }
-}
-
-/** `127.0.0.1:8080`, with the port that it got. */
-function addressOf(app: App, host: string): string {
-  const { port } = app.server.address() as AddressInfo;
-  return `${host.includes(':') ? `[${host}]` : host}:${port}`;
 }
 
 function openCertificate(settings: Settings): Certificate | null {

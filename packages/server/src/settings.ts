@@ -71,12 +71,6 @@ export interface Settings {
   'control.certificate': string | null;
   'control.key': string | null;
   'control.authority': string | null;
-  /** Where JupyterLab is served; null: made from `http`; `none`: nowhere. */
-  'jupyter.listen': { host: string; port: number } | 'none' | null;
-  /** As people reach it, without a trailing slash; `*.` stands for the environment. null: made from `publicUrl`. */
-  'jupyter.publicUrl': string | null;
-  /** After so long without use kernels, terminals and then JupyterLab itself end; 0: never. */
-  'jupyter.idleMinutes': number;
   /** What people are called in new environments: `developer`, or `user<customer id>`. */
   userName: 'developer' | 'customer';
   /** Reference of the environment image behind the catalogue's `default`; null: not known to this server. */
@@ -181,16 +175,6 @@ function hostAndPort(value: string): { host: string; port: number } | undefined 
   const host = match?.[1] ?? match?.[2] ?? '';
   const port = Number(match?.[3]);
   return (isIPv6(host) || hostName(host) !== undefined) && port <= 65535 ? { host, port } : undefined;
-}
-
-/** `https://*.jupyter.example.com`, `http://10.0.0.5:8081`, ... */
-function readOriginPattern(value: string): string | undefined {
-  const [, scheme = '', star = '', rest = ''] = /^(https?:\/\/)(\*\.)?(.+)$/.exec(value) ?? [];
-  const url = URL.parse(`${scheme}${rest}`);
-  const plain = url && url.pathname === '/' && !url.search && !url.hash && !url.username && !url.password;
-  if (!plain || /[*]/.test(rest) || (star !== '' && isIP(url.hostname.replace(/[[\]]/g, '')) !== 0))
-    return undefined;
-  return `${url.protocol}//${star}${url.host}`;
 }
 
 function shownPlace({ host, port }: { host: string; port: number }): string {
@@ -459,32 +443,6 @@ const definitions: Definitions = {
     defaultInWords: 'none',
     allowed: 'a path of a PEM file',
     read: path,
-  },
-  'jupyter.listen': {
-    about: 'Where JupyterLab is served: an address of its own, so that a notebook is never a page of Berth.',
-    default: null,
-    defaultInWords: 'that of `http`, one port on',
-    allowed:
-      'HOST:PORT such as 127.0.0.1:8081, port 0 lets the system choose; none does not serve JupyterLab',
-    read: (value) => (value === 'none' ? value : hostAndPort(value)),
-    show: (place) => (place === null || place === 'none' ? place : shownPlace(place)),
-  },
-  'jupyter.publicUrl': {
-    about:
-      'How browsers reach `jupyter.listen`. With `*.` each environment has a host name, and so an origin, of its own.',
-    default: null,
-    defaultInWords:
-      'made from `publicUrl`: `http://*.localhost:PORT` on this machine, else its host with the port of `jupyter.listen`',
-    allowed:
-      'an http or https URL without a path, such as https://*.jupyter.example.com; another origin than publicUrl',
-    read: readOriginPattern,
-  },
-  'jupyter.idleMinutes': {
-    about:
-      'After how many minutes without use kernels and terminals of JupyterLab end, and JupyterLab itself when none is left; 0 ends none.',
-    default: 0,
-    allowed: 'minutes, 0 to 43200; 0 ends none',
-    read: wholeNumber(0, 43_200),
   },
   userName: {
     about: 'The user name in new environments.',

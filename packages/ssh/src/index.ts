@@ -160,5 +160,3 @@ export type { Answer } from './connection/request-queue.ts';
 export type { WindowOptions } from './connection/window.ts';
 export { type ConnectOptions, connect } from './client.ts';
 export { type AcceptOptions, type AcceptedConnection, acceptConnection } from './server.ts';
-export { type FolderEntry, type Handle, SftpClient, SftpError } from './sftp/client.ts';
-export { type FileAttributes, sftpStatus } from './sftp/messages.ts';

@@ -20,8 +20,6 @@ export interface ProbeOptions {
   /** The blob of the host key, of any type, that the server must prove to hold; any ssh-ed25519 key without it. */
   readonly expectedHostKey?: Buffer;
   readonly signal?: AbortSignal;
-  /** Called when somebody listens there, before anything is said. */
-  readonly onConnect?: () => void;
 }
 
 export interface ProbeResult {
@@ -43,7 +41,7 @@ const farewellMs = 250;
 /** Resolves once the server has proved its host key and both sides sent NEWKEYS. Rejects with ProbeError, or with KeyError for
  * an `expectedHostKey` that is no public key. */
 export async function probe(options: ProbeOptions): Promise<ProbeResult> {
-  const { host, port, timeoutMs, expectedHostKey, signal, onConnect } = options;
+  const { host, port, timeoutMs, expectedHostKey, signal } = options;
   const hostKeyAlgorithms =
     expectedHostKey === undefined
       ? ['ssh-ed25519']
@@ -59,7 +57,6 @@ export async function probe(options: ProbeOptions): Promise<ProbeResult> {
   let mismatch: string | undefined;
   try {
     await connected(socket, timeoutMs);
-    onConnect?.();
     transport = Transport.client(socket, {
       software: 'Berth_probe',
       // A server goes no further with a client that shares no cipher with it, so all are offered.

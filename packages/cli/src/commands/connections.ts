@@ -2,8 +2,8 @@
 import { Option } from 'commander';
 import type { Command } from 'commander';
 import { pathOf, routes } from '@berth/contract/paths';
-import { entryMethods, waysIn } from '@berth/contract/vocabulary';
-import type { Connection, EntryMethod, WayIn } from '@berth/contract';
+import { loginMethods, waysIn } from '@berth/contract/vocabulary';
+import type { Connection, LoginMethod, WayIn } from '@berth/contract';
 import { customerId } from '../customer.ts';
 import { findEnvironment } from '../environment.ts';
 import { addListCommand, answerList } from '../listing.ts';
@@ -21,7 +21,7 @@ interface ConnectionOptions extends ListOptions {
   account?: string;
   source?: string;
   key?: string;
-  method?: EntryMethod;
+  method?: LoginMethod;
   way?: WayIn;
   since?: string;
   until?: string;
@@ -40,7 +40,7 @@ export function addConnectionCommands(program: Command): void {
     .option('--account <account>', 'only those by a key of this account')
     .option('--source <address>', 'only those from this address')
     .option('--key <fingerprint>', 'only those by this key (SHA256:...)')
-    .addOption(new Option('--method <method>', 'only those that logged in so').choices(entryMethods))
+    .addOption(new Option('--method <method>', 'only those that logged in so').choices(loginMethods))
     .addOption(new Option('--way <way>', 'only those that came this way').choices(waysIn))
     .option(
       '--since <time>',

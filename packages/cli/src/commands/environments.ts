@@ -69,7 +69,7 @@ interface SetOptions extends CommonOptions, ResourceOptions, VariableOptions, Ac
 }
 
 interface ListEnvironmentsOptions extends ListOptions {
-  status?: Status[];
+  status?: Status;
   search?: string;
   image?: string;
   customer?: string;
@@ -97,7 +97,7 @@ export function addEnvironmentCommands(program: Command): void {
     .action((name: string, _: object, command: Command) => create(name, command.optsWithGlobals()));
 
   addListCommand(program, 'list', 'List the environments')
-    .addOption(new Option('--status <status...>', 'only those in this state, or these').choices(statuses))
+    .addOption(new Option('--status <status>', 'only those in this state').choices(statuses))
     .option('--search <text>', 'only those with this in the name or id')
     .option('--image <image>', 'only those from this image')
     .option('--customer <customer>', 'only those of this customer')
@@ -269,8 +269,7 @@ function describe(environment: Environment): string {
     ['status', `${environment.status}, ${relativeTime(environment.status_since)}`],
     ['customer', String(environment.customer_id)],
   ];
-  const { step, step_percent: percent } = environment;
-  if (step !== null) rows.push(['step', percent === null ? step : `${step}, ${percent} %`]);
+  if (environment.step !== null) rows.push(['step', environment.step]);
   if (failure !== null) rows.push(['cause', failure.cause], ['cure', failure.cure]);
   rows.push(
     ['image', environment.image],
@@ -287,7 +286,6 @@ function describe(environment: Environment): string {
     ['sudo', environment.sudo ? 'yes' : 'no'],
     ['ssh', addressOf(environment)],
     ...accessRows(environment),
-    ['terminal', environment.terminal_url],
     ['jupyter', environment.jupyter_url],
     ['created', relativeTime(environment.created_at)],
     ['started', relativeTime(environment.started_at)],

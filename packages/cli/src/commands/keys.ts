@@ -67,7 +67,6 @@ async function list(options: ListOptions): Promise<void> {
       FINGERPRINT: ({ fingerprint }) => fingerprint,
       ADDED: ({ created_at }) => relativeTime(created_at),
       'LAST USED': ({ last_used_at }) => relativeTime(last_used_at),
-      FROM: ({ last_used_from }) => last_used_from ?? '-',
     },
     none: 'There are no keys. Add one with: npx berth keys add NAME ~/.ssh/id_ed25519.pub',
     nameOf: ({ id }) => String(id),

@@ -12,7 +12,7 @@ import { aliasOf, configFileOf, isConfigured } from '../ssh-config.ts';
 import { connectionTo } from '../ssh-client.ts';
 import { printable } from '../text.ts';
 
-const targets = ['vscode', 'jetbrains', 'terminal', 'jupyter', 'console'] as const;
+const targets = ['vscode', 'jetbrains', 'jupyter', 'console'] as const;
 type Target = (typeof targets)[number];
 
 const defaultFolder = '/gemini/code';
@@ -63,10 +63,17 @@ async function addressFor(
   }
   const environment = await findEnvironment(session.client, name);
   if (where === 'vscode') return vscodeAddress(environment, options);
-  if (where === 'terminal') return environment.terminal_url;
   if (where === 'jetbrains') {
     const { host, port, username } = await connectionTo(session, name, options);
-    return links.jetbrains(username, host, port, options.path);
+    const fragment = new URLSearchParams({
+      type: 'ssh',
+      host,
+      port: String(port),
+      user: username,
+      projectPath: options.path,
+      deploy: 'false',
+    });
+    return `jetbrains-gateway://connect#${fragment}`;
   }
   // A Berth that does not serve it says so, and what to do instead.
   const answer = await session.client.stream(pathOf(routes.jupyter, { id: environment.env_id }), {
@@ -85,7 +92,8 @@ function vscodeAddress(environment: Environment, options: OpenOptions): string {
       'Put it there with: berth config-ssh',
     );
   }
-  return links.vscode(aliasOf(environment), options.path);
+  const path = options.path.split('/').map(encodeURIComponent).join('/');
+  return `vscode://vscode-remote/ssh-remote+${aliasOf(environment)}${path}`;
 }
 
 async function publicUrl({ client, place }: Session): Promise<string> {

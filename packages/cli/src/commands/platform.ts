@@ -1,22 +1,16 @@
 /** `berth status | settings | whoami`: this Berth as a whole. */
 import type { Command } from 'commander';
 import { routes } from '@berth/contract/paths';
-import type { HealthResult, Platform, PlatformHealth, Whoami } from '@berth/contract';
-import { exitCodes } from '../failure.ts';
+import type { Platform, Whoami } from '@berth/contract';
 import { socketIn } from '../place.ts';
 import { Session, addCommand, unnamed } from '../session.ts';
 import type { CommonOptions } from '../session.ts';
 import { labelled, table } from '../text.ts';
-import type { Look } from '../text.ts';
 
 export function addPlatformCommands(program: Command): void {
   addCommand(program, 'status', 'Show how this Berth is', unnamed).action((_: object, command: Command) =>
     status(command.optsWithGlobals()),
   );
-
-  addCommand(program, 'health', 'Show how each part of this Berth is, as its server finds it', unnamed)
-    .addHelpText('after', '\nThe exit code is 1 where something fails; a warning alone is 0.')
-    .action((_: object, command: Command) => health(command.optsWithGlobals()));
 
   addCommand(program, 'settings', 'Show the settings in force and where each came from').action(
     (_: object, command: Command) => settings(command.optsWithGlobals()),
@@ -46,26 +40,6 @@ async function status(options: CommonOptions): Promise<void> {
       ]),
     ]);
   });
-}
-
-const looks: Record<HealthResult, Look> = { ok: 'green', unknown: 'dim', warning: 'yellow', failed: 'red' };
-
-async function health(options: CommonOptions): Promise<void> {
-  const session = new Session(options);
-  const found = await session.client.get<PlatformHealth>(routes.platformHealth);
-  session.answer(found, () => {
-    const rows = found.checks.map(({ name, result, detail }) => [
-      name.replace('_', ' '),
-      { text: result, look: looks[result] },
-      detail,
-    ]);
-    const cures = found.checks.flatMap(({ name, cure }) =>
-      cure === null ? [] : [[name.replace('_', ' '), cure] as [string, string]],
-    );
-    const shown = table(['WHAT', 'RESULT', 'DETAIL'], rows);
-    return cures.length === 0 ? shown : `${shown}\n\nTo mend it:\n${labelled(cures)}`;
-  });
-  if (found.result === 'failed') process.exitCode = exitCodes.failed;
 }
 
 async function settings(options: CommonOptions): Promise<void> {

@@ -16,7 +16,6 @@ export const key = {
   public_key: 'ssh-ed25519 AAAA',
   created_at: at,
   last_used_at: null,
-  last_used_from: null,
 };
 const customer = {
   id: 1,

@@ -25,7 +25,7 @@ test('the block holds every way in and fits 80 columns', () => {
   const access = makeSshAccess(environment);
   const block = greeting(ready, 'ssh ENVIRONMENT@localhost -p 2222', login, { environment, access });
   const facts = [
-    'http://127.0.0.1:8080/',
+    'http://127.0.0.1:8080/api/docs',
     'admin',
     login.password,
     login.path,
@@ -51,7 +51,7 @@ test('a demo that does not run says what to do', () => {
     greeting(ready, 'ssh ENVIRONMENT@localhost -p 2222', login, { environment: stopped, access: null }),
     /is stopped\.\n  Start it  npx berth start demo-7f3k --wait/,
   );
-  const failure = { code: 'x', cause: 'The image is gone.', cure: 'Build it again.', findings: [] };
+  const failure = { code: 'x', cause: 'The image is gone.', cure: 'Build it again.' };
   const failed = makeEnvironment('demo', 'failed', { failure });
   assert.match(
     greeting(ready, 'ssh ENVIRONMENT@localhost -p 2222', login, { environment: failed, access: null }),
@@ -61,7 +61,7 @@ test('a demo that does not run says what to do', () => {
 
 test('without a demo only the address, the folder and what comes next are said', () => {
   const text = shortGreeting(ready, null);
-  for (const fact of ['http://127.0.0.1:8080/', ready.dataDir, 'npx berth create NAME'])
+  for (const fact of ['http://127.0.0.1:8080/api/docs', ready.dataDir, 'npx berth create NAME'])
     assert.ok(text.includes(fact));
   assert.ok(!greeting(ready, null, undefined, undefined).includes('Password'));
 });

@@ -71,13 +71,7 @@ export async function createAccount(
       throw new BerthError('name_taken', `name: ${JSON.stringify(name)} is in use on this Berth.`, {
         field: 'name',
       });
-    const id = await insertAccount(transaction, {
-      customer_id,
-      name,
-      role,
-      password_hash: hash,
-      password_given: hash !== null,
-    });
+    const id = await insertAccount(transaction, { customer_id, name, role, password_hash: hash });
     await announce(transaction, { topic: 'account', name });
     await audit(transaction, actor, {
       action: 'account.create',
@@ -109,7 +103,7 @@ export async function updateAccount(
     const before = await mustFind(transaction, id, null);
     if (role !== undefined) await setRole(transaction, id, role);
     if (password !== undefined) {
-      await setPassword(transaction, id, hash, hash !== null && id !== principal.accountId);
+      await setPassword(transaction, id, hash);
       await deleteSignIns(transaction, id, principal.tokenId);
     }
     await audit(transaction, actor, {

@@ -105,26 +105,10 @@ export async function passwordOf(
     .executeTakeFirst();
 }
 
-/** Whether the account's password is one that somebody else chose. */
-export async function hasGivenPassword(session: Session, id: number): Promise<boolean> {
-  const row = await session
-    .selectFrom('accounts')
-    .select('password_given')
-    .where('id', '=', id)
-    .executeTakeFirst();
-  return row?.password_given === true;
-}
-
 /** @returns its id */
 export async function insertAccount(
   session: Session,
-  account: {
-    customer_id: number;
-    name: string;
-    role: Role;
-    password_hash: string | null;
-    password_given: boolean;
-  },
+  account: { customer_id: number; name: string; role: Role; password_hash: string | null },
 ): Promise<number> {
   const { id } = await session
     .insertInto('accounts')
@@ -138,19 +122,11 @@ export async function setRole(session: Session, id: number, role: Role): Promise
   await session.updateTable('accounts').set({ role }).where('id', '=', id).execute();
 }
 
-/**
- * @param hash null: only its tokens get in
- * @param given whether somebody else chose it
- */
-export async function setPassword(
-  session: Session,
-  id: number,
-  hash: string | null,
-  given: boolean,
-): Promise<void> {
+/** null: only its tokens get in. */
+export async function setPassword(session: Session, id: number, hash: string | null): Promise<void> {
   await session
     .updateTable('accounts')
-    .set({ password_hash: hash, password_given: given, password_changed_at: sql<Date>`now()` })
+    .set({ password_hash: hash, password_changed_at: sql<Date>`now()` })
     .where('id', '=', id)
     .execute();
 }

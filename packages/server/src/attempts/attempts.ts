@@ -6,13 +6,14 @@
  * where there is none. What opens by a key costs no query.
  */
 import { countedSource } from '@berth/contract';
-import type { AttemptAnswer, AttemptRequest, Forwarding, Grant, Refusal } from '@berth/contract';
+import type { AttemptAnswer, AttemptRequest, Grant, Refusal } from '@berth/contract';
+import { parseNetwork } from '@berth/ssh';
+import type { Network } from '@berth/ssh';
 import type { Directory, KnownAccount, KnownCustomer, KnownEnvironment } from '../control/directory.ts';
 import { findUpstream } from '../control/upstream.ts';
 import type { Services } from '../http/app.ts';
 import type { Pair } from '../lockouts/login-failures.ts';
 import type { Reservation } from '../lockouts/table.ts';
-import { isAllowed } from './allowed.ts';
 import { passwordMatches } from './password.ts';
 import { checkShownKey, missingOf, proofByPassword } from './proof.ts';
 import type { Door, Proof } from './proof.ts';
@@ -42,55 +43,19 @@ export async function decideAttempt(
   request: AttemptRequest,
   signal: AbortSignal,
 ): Promise<AttemptAnswer> {
-  const target = findTarget(services.directory, request);
-  const shut = shutOut(services, request, target.pair);
-  if (shut !== null) return shut;
+  const { directory } = services;
+  const target = findTarget(directory, request);
+  const { pair } = target;
+  const bannedUntil = directory.bannedUntil(pair.source);
+  if (bannedUntil) return banned(services, request, bannedUntil);
+  const lockedUntil = directory.lockedUntil(pair.target, pair.source);
+  if (lockedUntil) return locked(services, request, 'locked', lockedUntil);
   return request.key === null
     ? decidePassword(services, request, target, signal)
     : decideKey(services, request, target, signal);
 }
 
-/** By somebody who is signed in to Berth itself. */
-export interface SignedInAttempt extends Asked {
-  account: string;
-  /** What Berth itself needs of the way there, whatever the environment lets people's clients forward. */
-  forwarding: Forwarding;
-}
-
-/**
- * All that holds of a login holds here too, but for the credentials: whether the account may use the environment is
- * known already. Nothing is guessed, so nothing is counted, and why not may be said.
- *
- * @throws RuntimeError as for decideAttempt
- */
-export async function decideSignedIn(services: Services, request: SignedInAttempt): Promise<AttemptAnswer> {
-  const { pair, place, refusal } = findTarget(services.directory, request);
-  const shut = shutOut(services, request, pair);
-  if (shut !== null) return shut;
-  if (place === null || 'account' in place) {
-    return refuseRight(
-      refusal,
-      refusal === 'not_allowed'
-        ? `The allowlist of ${request.target} does not have ${request.source}, where this request comes from.`
-        : `There is no environment ${JSON.stringify(request.target)}.`,
-    );
-  }
-  const proof: Proof = { ...proofByPassword, account: request.account };
-  return letIn(services, request, place, proof, request.forwarding);
-}
-
-/** What is asked of an attempt, whatever was shown. */
-type Asked = Pick<AttemptRequest, 'id' | 'way' | 'target' | 'jumper' | 'user' | 'source' | 'upstream_key'>;
-
-/** By a ban or a lockout that is known. */
-function shutOut(services: Services, request: Asked, pair: Pair): AttemptAnswer | null {
-  const bannedUntil = services.directory.bannedUntil(pair.source);
-  if (bannedUntil) return banned(services, request, bannedUntil);
-  const lockedUntil = services.directory.lockedUntil(pair.target, pair.source);
-  return lockedUntil && locked(services, request, 'locked', lockedUntil);
-}
-
-function findTarget(directory: Directory, request: Asked): Target {
+function findTarget(directory: Directory, request: AttemptRequest): Target {
   const { way, target: name, user, jumper } = request;
   const pair: Pair = {
     // No text in the database holds a zero character, or half of one.
@@ -206,27 +171,24 @@ function doorOf(place: Place): Door {
   return { customer, account: null, principals: [id, username] };
 }
 
-function both(one: Forwarding, other: Forwarding): Forwarding {
-  return {
-    local: one.local && other.local,
-    remote: one.remote && other.remote,
-    agent: one.agent && other.agent,
-    x11: one.x11 && other.x11,
-    sftp: one.sftp && other.sftp,
-  };
+const networks = new WeakMap<readonly string[], Network[]>();
+
+/** No entry in any: everybody is. The directory hands out the same list until it changes. */
+function isAllowed(source: string, ...lists: readonly string[][]): boolean {
+  if (lists.every((list) => list.length === 0)) return true;
+  return lists.some((list) => {
+    const read = networks.get(list) ?? list.map((each) => parseNetwork(each));
+    networks.set(list, read);
+    return read.some((network) => network.contains(source));
+  });
 }
 
-/**
- * Everything is right but, perhaps, that there is something to go to.
- *
- * @param forwarding null: what both the environment and the proof permit
- */
+/** Everything is right but, perhaps, that there is something to go to. */
 async function letIn(
   services: Services,
-  request: Asked,
+  request: AttemptRequest,
   place: Place,
   proof: Proof,
-  forwarding: Forwarding | null = null,
 ): Promise<AttemptAnswer> {
   if ('account' in place) {
     const { account } = place;
@@ -242,14 +204,20 @@ async function letIn(
     };
   }
   const { environment } = place;
-  const { id, status, wake } = environment;
+  const { id, status, wake, forwarding } = environment;
   const grant: Grant = {
     environment: id,
     customer: environment.customerId,
     account: proof.account ?? (request.way === 'jump' ? request.jumper : null),
     keyName: proof.keyName,
     fingerprint: proof.fingerprint,
-    forwarding: forwarding ?? both(environment.forwarding, proof.forwarding),
+    forwarding: {
+      local: forwarding.local && proof.forwarding.local,
+      remote: forwarding.remote && proof.forwarding.remote,
+      agent: forwarding.agent && proof.forwarding.agent,
+      x11: forwarding.x11 && proof.forwarding.x11,
+      sftp: forwarding.sftp && proof.forwarding.sftp,
+    },
     terminal: proof.terminal,
     forceCommand: proof.forceCommand,
     touchRequired: proof.touchRequired,
@@ -293,7 +261,7 @@ async function letIn(
 /** An editor that connects again by itself must not undo a person's stop. */
 async function wakeStopped(
   { database, settings }: Services,
-  request: Asked,
+  request: AttemptRequest,
   { id, stopAskedAt }: KnownEnvironment,
   grant: Grant,
 ): Promise<AttemptAnswer> {
@@ -320,7 +288,7 @@ function refuseRight(reason: Refusal, sentence: string): AttemptAnswer {
 /** Locked or banned by what another server has counted a moment ago. */
 function closed(
   services: Services,
-  request: Asked,
+  request: AttemptRequest,
   { lockedUntil, bannedUntil }: Reservation,
 ): AttemptAnswer | null {
   if (bannedUntil) return banned(services, request, bannedUntil);
@@ -342,17 +310,22 @@ async function refuse(
 }
 
 /** Unknown names lock as well, so that this gives nothing away. */
-function locked({ settings }: Services, request: Asked, reason: Refusal, until: Date): AttemptAnswer {
+function locked(
+  { settings }: Services,
+  request: AttemptRequest,
+  reason: Refusal,
+  until: Date,
+): AttemptAnswer {
   const sentence = `Locked until ${minute(until)} after ${settings['lockout.failures']} failed logins from ${from(request)}. Try again then, or ask whoever runs this Berth.`;
   return { outcome: 'refuse', reason, sentence };
 }
 
-function banned({ settings }: Services, request: Asked, until: Date): AttemptAnswer {
+function banned({ settings }: Services, request: AttemptRequest, until: Date): AttemptAnswer {
   const sentence = `Nothing is accepted from ${from(request)} until ${minute(until)}, after ${settings['ban.failures']} failed logins.`;
   return { outcome: 'end', reason: 'banned', sentence };
 }
 
-function from({ source }: Asked): string {
+function from({ source }: AttemptRequest): string {
   return countedSource(source);
 }
 

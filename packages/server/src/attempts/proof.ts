@@ -5,7 +5,7 @@
 import { everythingForwarded } from '@berth/contract';
 import type { Forwarding, Refusal, ShownKey } from '@berth/contract';
 import { KeyError, checkCertificate, fingerprint, parseCertificate } from '@berth/ssh';
-import type { Certificate, CertificateRules } from '@berth/ssh';
+import type { Certificate } from '@berth/ssh';
 import type { Directory, KnownCustomer } from '../control/directory.ts';
 
 /** Whose keys count, and under which names a certificate opens it. */
@@ -103,7 +103,13 @@ function checkUserCertificate(
   try {
     const certificate = parseCertificate(blob);
     if (!certificate.key.blob.equals(key)) return wrong('it certifies another key');
-    const { accounts, ...rules } = certificateRules(directory, certificate, door, source);
+    const accounts = certificate.principals.filter((name) => isAccountOf(directory, name, door));
+    const rules = checkCertificate(certificate, {
+      role: 'user',
+      principals: [...door.principals, ...accounts],
+      isTrusted: (authority) => isAuthorityOf(customer, authority),
+      sourceAddress: source,
+    });
     if (customer.revocations?.isRevoked(blob)) return wrong('it is revoked');
     const permits = (what: string) => certificate.extensions.has(`permit-${what}`);
     const ports = permits('port-forwarding');
@@ -125,27 +131,6 @@ function checkUserCertificate(
     if (error instanceof KeyError) return wrong(error.message);
     throw error;
   }
-}
-
-/**
- * @param source undefined: not known, so that one that is bound to addresses is refused
- * @returns what it demands, and the customer's accounts that it is for
- * @throws KeyError when it does not open the door; whether it is revoked is not looked at
- */
-export function certificateRules(
-  directory: Directory,
-  certificate: Certificate,
-  door: Door,
-  source: string | undefined,
-): CertificateRules & { accounts: string[] } {
-  const accounts = certificate.principals.filter((name) => isAccountOf(directory, name, door));
-  const rules = checkCertificate(certificate, {
-    role: 'user',
-    principals: [...door.principals, ...accounts],
-    isTrusted: (authority) => isAuthorityOf(door.customer, authority),
-    ...(source !== undefined && { sourceAddress: source }),
-  });
-  return { ...rules, accounts };
 }
 
 function wrong(why: string): Refused {

@@ -23,7 +23,7 @@ for (const on of databases) {
       const actor = { principal: member.principal, source: '192.0.2.1' };
       for (let count = 1; count <= 5; count += 1)
         await audit(plane.database, actor, {
-          action: 'dataset.add',
+          action: 'dataset.create',
           target: `d${count}`,
           detail: { count },
         });
@@ -85,7 +85,7 @@ for (const on of databases) {
       assert.deepEqual(await targets('outcome=refused'), ['login nobody']);
       assert.equal((await targets('account=member-of-alice')).length, 6);
       assert.equal((await targets(`customer_id=${member.principal.customerId}`)).length, 6);
-      assert.deepEqual(await targets('target=d1'), ['dataset.delete d1', 'dataset.add d1']);
+      assert.deepEqual(await targets('target=d1'), ['dataset.delete d1', 'dataset.create d1']);
       assert.deepEqual(await targets('until=2020-01-01T00:00:00Z'), []);
       assert.equal((await targets('since=2020-01-01T00:00:00Z')).length, 7);
     });

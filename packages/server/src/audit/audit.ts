@@ -2,7 +2,7 @@
  * The audit log: one row for each administrative act and each login, written in the transaction of the act itself, so
  * that neither exists without the other. Never a secret in it.
  */
-import type { AuditAction, AuditOutcome } from '@berth/contract';
+import type { AuditOutcome } from '@berth/contract';
 import type { FastifyRequest } from 'fastify';
 import type { Principal } from '../accounts/principal.ts';
 import type { Session } from '../database/database.ts';
@@ -20,7 +20,8 @@ export interface Asker extends Actor {
 }
 
 export interface Act {
-  action: AuditAction;
+  /** `noun.verb`, such as `customer.create`; also `login`. */
+  action: string;
   target?: string;
   outcome?: AuditOutcome;
   /** Whose thing it was done to, where that is not the actor's customer. */

@@ -63,7 +63,7 @@ for (const on of databases) {
 
     const write = async (count: number, text = 'x') => {
       for (let index = 0; index < count; index += 1)
-        await audit(plane.database, plane.asker, { action: 'image.check', detail: { text, index } });
+        await audit(plane.database, plane.asker, { action: 'test.act', detail: { text, index } });
     };
     const links = () => plane.database.selectFrom('audit_seals').selectAll().orderBy('id').execute();
     const verdict = async (from?: string): Promise<AuditVerdict> => {
@@ -170,7 +170,7 @@ for (const on of databases) {
       const [row] = await plane.database
         .selectFrom('audit')
         .select(['id', 'seal_id'])
-        .where('action', '=', 'image.check')
+        .where('action', '=', 'test.act')
         .execute();
       for (const change of [
         `detail = '{"text": "x", "index": 7}'`,
@@ -191,7 +191,7 @@ for (const on of databases) {
       const [row] = await plane.database
         .selectFrom('audit')
         .select(['id', 'seal_id'])
-        .where('action', '=', 'image.check')
+        .where('action', '=', 'test.act')
         .execute();
       const removed = { kind: 'record_removed', link: row?.seal_id, record: row?.id };
       const kinds = (found: AuditVerdict['faults']) =>
@@ -363,7 +363,7 @@ for (const on of databases) {
       test('grows by one server at a time, and waits for no transaction', async () => {
         const beside = await ControlPlane.open(on, {}, plane);
         const slow = await beside.database.startTransaction().execute();
-        await audit(slow, plane.asker, { action: 'image.update' });
+        await audit(slow, plane.asker, { action: 'late.act' });
         await write(20, 'meanwhile');
         await Promise.all([
           seal(plane.database),
@@ -377,7 +377,7 @@ for (const on of databases) {
         const late = await plane.database
           .selectFrom('audit')
           .selectAll()
-          .where('action', '=', 'image.update')
+          .where('action', '=', 'late.act')
           .executeTakeFirstOrThrow();
         const last = (await links()).at(-1);
         assert.equal(late.seal_id, last?.id);

@@ -30,12 +30,7 @@ export const backedUpTables = [
   'gateways',
   'connections',
   'audit_seals',
-  'jupyter_tickets',
-  'jupyter_sessions',
 ] as const satisfies (keyof Tables)[];
-
-/** What the day has used is of no use to another day. */
-export const leftOutTables = ['environment_usage'] as const satisfies (keyof Tables)[];
 
 const rowsAtOnce = 500;
 
@@ -66,7 +61,7 @@ export async function insertJson(session: Session, table: string, rows: string[]
 
 /** Nobody else reads or writes until the transaction ends; then the tables are gone, and with them what they held. */
 export async function dropTables(session: Session): Promise<void> {
-  const all = sql.join([...backedUpTables, ...leftOutTables].map((table) => sql.table(table)));
+  const all = sql.join(backedUpTables.map((table) => sql.table(table)));
   await sql`set local lock_timeout = '30s'`.execute(session);
   await sql`lock table ${all} in access exclusive mode`.execute(session);
   await sql`drop table ${all} cascade`.execute(session);

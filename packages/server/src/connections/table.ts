@@ -1,5 +1,5 @@
 /** Queries on connections, and on the gateway workers that hold them. */
-import type { ConnectionRecord, GatewayRecord, EntryMethod, WayIn } from '@berth/contract';
+import type { ConnectionRecord, GatewayRecord, LoginMethod, WayIn } from '@berth/contract';
 import { sql } from 'kysely';
 import { wellFormed } from '../audit/audit.ts';
 import type { Session } from '../database/database.ts';
@@ -106,16 +106,6 @@ export async function closeLost(session: Session, silentToo: boolean): Promise<n
   return Number(numAffectedRows ?? 0);
 }
 
-/** Those that a server held itself in its last run. */
-export async function closeConnectionsOf(session: Session, gateway: string, reason: string): Promise<void> {
-  await session
-    .updateTable('connections')
-    .set({ ended_at: (e) => e.ref('seen_at'), end_reason: reason, open_channels: 0 })
-    .where('gateway', '=', gateway)
-    .where('ended_at', 'is', null)
-    .execute();
-}
-
 function secondsAgo(seconds: number) {
   return sql<Date>`clock_timestamp() - make_interval(secs => ${sql.lit(seconds)})`;
 }
@@ -128,7 +118,7 @@ export interface ConnectionFilter {
   account: string | undefined;
   source: string | undefined;
   fingerprint: string | undefined;
-  method: EntryMethod | undefined;
+  method: LoginMethod | undefined;
   way: WayIn | undefined;
   live: boolean | undefined;
   /** Those that were there at some moment from this one on, and that began before that one. */

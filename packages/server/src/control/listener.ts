@@ -67,7 +67,7 @@ export async function listenForGateways(services: Services, decide: Decide): Pro
       await listening(server, () => server.listen(place.port, place.host));
       address = server.address() as AddressInfo;
       undo.push(() => closeServer(server));
-      undo.push(certificate.watch([server], logger));
+      undo.push(certificate.watch(server, logger));
     }
     return { socketPath, address, state, close };
   } catch (error) {

@@ -25,10 +25,7 @@ import { portOfGateway } from './state.ts';
 /** A key's use is written down once in this time. */
 const keyRestMs = 60_000;
 
-/** What records are taken with. */
-export type RecordParts = Pick<Services, 'database' | 'runtime' | 'settings' | 'authLog' | 'gatewayMetrics'>;
-
-export async function takeRecords(services: RecordParts, records: GatewayRecordLine[]): Promise<void> {
+export async function takeRecords(services: Services, records: GatewayRecordLine[]): Promise<void> {
   const attempts: AttemptRecord[] = [];
   const connections: ConnectionRecord[] = [];
   const gateways: GatewayRecord[] = [];
@@ -57,16 +54,14 @@ export async function takeRecords(services: RecordParts, records: GatewayRecordL
 }
 
 function usesOf(attempts: AttemptRecord[]): Parameters<typeof markKeysUsed>[1] {
-  return attempts.flatMap(({ accepted, customer, fingerprint, at, source }) =>
-    accepted && customer !== null && fingerprint !== null
-      ? [{ customer_id: customer, fingerprint, at, source }]
-      : [],
+  return attempts.flatMap(({ accepted, customer, fingerprint, at }) =>
+    accepted && customer !== null && fingerprint !== null ? [{ customer_id: customer, fingerprint, at }] : [],
   );
 }
 
 /** Where the environment still has that port, and a gateway is to serve it. */
 async function giveAnotherPort(
-  { runtime, settings }: RecordParts,
+  { runtime, settings }: Services,
   session: Session,
   { environment, port }: PortRecord,
 ): Promise<void> {

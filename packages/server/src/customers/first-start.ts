@@ -3,7 +3,7 @@
  * customer, and the account "admin" with a first password.
  */
 import { randomBytes } from 'node:crypto';
-import { existsSync, readFileSync, rmSync } from 'node:fs';
+import { rmSync } from 'node:fs';
 import { SigningKey, generateHostKey, parsePrivateKey } from '@berth/ssh';
 import { insertAccount } from '../accounts/table.ts';
 import type { DataFolder } from '../data-folder.ts';
@@ -57,7 +57,6 @@ export async function firstStart(
       name: 'admin',
       role: 'admin',
       password_hash: passwordHash,
-      password_given: true,
     });
     return true;
   });
@@ -66,12 +65,6 @@ export async function firstStart(
   const installation = await readInstallation(database, keyRing);
   if (!installation) throw new Error('the installation was just written');
   return { installation, firstPassword: isFirst };
-}
-
-/** The file with the first password goes once the person has another one. */
-export function forgetFirstPassword(folder: DataFolder, password: string): void {
-  const file = folder.file('admin-password');
-  if (existsSync(file) && readFileSync(file, 'utf8').trim() === password) rmSync(file, { force: true });
 }
 
 /** @throws Error when the database's secrets were sealed with a key that this server does not have */

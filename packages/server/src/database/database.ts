@@ -95,7 +95,6 @@ async function openPGlite(folder: string): Promise<OpenDatabase> {
       for (const table of [
         'environments',
         'environment_events',
-        'environment_usage',
         'port_mappings',
         'tokens',
         'ssh_credentials',
@@ -106,8 +105,6 @@ async function openPGlite(folder: string): Promise<OpenDatabase> {
         'connections',
         'gateways',
         'login_failures',
-        'jupyter_tickets',
-        'jupyter_sessions',
       ]) {
         await sql`vacuum (analyze) ${sql.table(table)}`.execute(database);
       }

@@ -8,11 +8,6 @@ import type { Kysely } from 'kysely';
 import * as firstLine from './migrations/001-first-line.ts';
 import * as peopleAndCatalogues from './migrations/002-people-and-catalogues.ts';
 import * as gateway from './migrations/003-gateway.ts';
-import * as console from './migrations/004-console.ts';
-import * as signIn from './migrations/005-sign-in.ts';
-import * as diagnosis from './migrations/006-diagnosis.ts';
-import * as keyUse from './migrations/007-key-use.ts';
-import * as jupyter from './migrations/008-jupyter.ts';
 import type { Session } from './database.ts';
 import type { Tables } from './schema.ts';
 
@@ -20,11 +15,6 @@ const migrations: { name: string; up(session: Session): Promise<void> }[] = [
   { name: '001-first-line', up: firstLine.up },
   { name: '002-people-and-catalogues', up: peopleAndCatalogues.up },
   { name: '003-gateway', up: gateway.up },
-  { name: '004-console', up: console.up },
-  { name: '005-sign-in', up: signIn.up },
-  { name: '006-diagnosis', up: diagnosis.up },
-  { name: '007-key-use', up: keyUse.up },
-  { name: '008-jupyter', up: jupyter.up },
 ];
 
 export const knownMigrations = migrations.map(({ name }) => name);

@@ -1,13 +1,12 @@
 /** The tables, as Kysely sees them. What each is for stands in the migrations. */
 import type {
   AuditOutcome,
-  CheckResult,
   DatasetKind,
-  EntryMethod,
   EnvironmentEvent,
   Exposure,
   Forwarding,
   ImageCheck,
+  LoginMethod,
   OwnPortMode,
   Resources,
   Role,
@@ -16,7 +15,7 @@ import type {
   TokenKind,
   WayIn,
 } from '@berth/contract';
-import type { ColumnType, Generated, Insertable, RawBuilder, Selectable } from 'kysely';
+import type { ColumnType, Generated, Insertable, Selectable } from 'kysely';
 
 /** Read as Date, written as Date; the database's clock gives the default. */
 type Stamp = ColumnType<Date, Date | undefined, Date>;
@@ -63,8 +62,6 @@ interface AccountsTable {
   password_changed_at: Stamp;
   created_at: Stamp;
   last_login_at: NullableStamp;
-  /** Somebody else chose it, or Berth made it. */
-  password_given: Generated<boolean>;
 }
 
 interface TokensTable {
@@ -79,8 +76,6 @@ interface TokensTable {
   /** The beginning of the token, to know it again. */
   hint: Generated<string>;
   last_used_at: NullableStamp;
-  /** The address that a login or a session was made from. */
-  source: string | null;
 }
 
 /** RFC 8628. */
@@ -142,11 +137,9 @@ export interface EnvironmentsTable {
   status: Status | 'deleted';
   status_since: Stamp;
   step: string | null;
-  step_percent: Generated<number | null>;
   failure_code: string | null;
   failure_cause: string | null;
   failure_cure: string | null;
-  failure_findings: NullableJson<CheckResult[]>;
   notes: ColumnType<string[], string | undefined, string>;
   created_at: Stamp;
   /** When it was first, and last, running. */
@@ -218,8 +211,6 @@ interface SshKeysTable {
   public_key: string;
   created_at: Stamp;
   last_used_at: NullableStamp;
-  /** The address of that use; null: not known. */
-  last_used_from: Generated<string | null>;
 }
 
 interface EventsTable {
@@ -230,19 +221,6 @@ interface EventsTable {
   step: string | null;
   message: string;
   status: Status | null;
-}
-
-/** A minute of an environment that runs. */
-interface EnvironmentUsageTable {
-  env_id: string;
-  at: Date;
-  cpu_cores: number;
-  memory_bytes: number;
-  gpu_share: number | null;
-  gpu_memory_bytes: number | null;
-  disk_bytes: number | null;
-  network_in_bytes: number | null;
-  network_out_bytes: number | null;
 }
 
 /** A request with `Idempotency-Key` and its answer. */
@@ -364,7 +342,7 @@ interface ConnectionsTable {
   env_id: string;
   customer_id: number;
   account: string | null;
-  method: EntryMethod;
+  method: LoginMethod;
   fingerprint: string | null;
   key_name: string | null;
   way: WayIn;
@@ -393,14 +371,6 @@ interface AuditSealsTable {
   row_digests: Buffer;
 }
 
-/** Of tickets and of sessions. */
-interface JupyterOpeningsTable {
-  hash: Buffer;
-  token_id: number;
-  env_id: string;
-  expires_at: ColumnType<Date, Date | RawBuilder<Date>, never>;
-}
-
 export interface Tables {
   installation: InstallationTable;
   customers: CustomersTable;
@@ -415,7 +385,6 @@ export interface Tables {
   ssh_credentials: CredentialsTable;
   ssh_keys: SshKeysTable;
   environment_events: EventsTable;
-  environment_usage: EnvironmentUsageTable;
   repeatable_requests: RepeatableRequestsTable;
   audit: AuditTable;
   login_names: LoginNamesTable;
@@ -429,8 +398,6 @@ export interface Tables {
   gateways: GatewaysTable;
   connections: ConnectionsTable;
   audit_seals: AuditSealsTable;
-  jupyter_tickets: JupyterOpeningsTable;
-  jupyter_sessions: JupyterOpeningsTable;
 }
 
 export type EnvironmentRow = Selectable<EnvironmentsTable>;

@@ -132,7 +132,6 @@ async function handOver(
     name,
     scopes,
     expires_at: expires,
-    source: actor.source,
   });
   await deleteDevice(session, device_code_hash);
   await noteLogin(session, accountId);

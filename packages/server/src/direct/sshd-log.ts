@@ -38,9 +38,9 @@ export function readSshdLine(text: string): SshdFact | undefined {
   const line = text.replace(/\r$/, '');
   const login = accepted.exec(line)?.groups;
   if (login) {
-    const { method, user = '', type = '', fingerprint = null } = login;
-    // Only Berth has certificates for it: of a login by another way in, which whoever led it here has recorded.
-    if (type.endsWith('-CERT')) return undefined;
+    const { method, user = '', type = '' } = login;
+    // A certificate is no key of anybody's list, whatever it certifies.
+    const fingerprint = type.endsWith('-CERT') ? null : (login['fingerprint'] ?? null);
     return { kind: 'accepted', method: method as 'password', user, fingerprint, peer: peerOf(login) };
   }
   const failure = failed.exec(line)?.groups;

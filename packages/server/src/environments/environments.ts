@@ -4,19 +4,17 @@
  * A request writes what is wanted, the port, the credentials and a line of the timeline in one transaction and then
  * answers; the reconciler makes it so.
  */
-import { BerthError, defaultResources, everythingForwarded, statuses } from '@berth/contract';
+import { BerthError, defaultResources, everythingForwarded } from '@berth/contract';
 import type {
   CreatedEnvironment,
   CreateEnvironment,
   Environment,
   EnvironmentSortKey,
-  EnvironmentSummary,
   ListEnvironments,
   Resources,
   SshAccess,
   StartEnvironment,
   Status,
-  SummarizeEnvironments,
   UpdateEnvironment,
 } from '@berth/contract';
 import { visibleCustomer } from '../accounts/principal.ts';
@@ -52,7 +50,6 @@ import { makeEnvironmentId } from './identifier.ts';
 import { presentEnvironment, presentSsh } from './present.ts';
 import { areEqual, inWords, resourcesOf, resourcesOfNextRun } from './resources.ts';
 import {
-  countEnvironments,
   findEnvironment,
   insertEnvironment,
   listEnvironments,
@@ -149,7 +146,7 @@ export async function createEnvironment(
 }
 
 export async function listMine(
-  { database, addresses, platform }: Services,
+  { database, addresses }: Services,
   principal: Principal,
   query: ListEnvironments,
 ): Promise<Page<Environment>> {
@@ -174,35 +171,11 @@ export async function listMine(
     rows,
     limit,
     ({ id, position }) => [order, position, id],
-    (row) => presentEnvironment(row, addresses, platform),
+    (row) => presentEnvironment(row, addresses),
   );
 }
 
-export async function summarizeMine(
-  { database }: Services,
-  principal: Principal,
-  { customer_id, search, image }: SummarizeEnvironments,
-): Promise<EnvironmentSummary> {
-  const counts = await countEnvironments(database, {
-    visibleTo: visibleCustomer(principal),
-    customerId: customer_id,
-    name: undefined,
-    search,
-    status: undefined,
-    image,
-  });
-  const by_status = Object.fromEntries(statuses.map((status) => [status, counts[status] ?? 0])) as Record<
-    Status,
-    number
-  >;
-  return { total: Object.values(by_status).reduce((sum, count) => sum + count, 0), by_status };
-}
-
-const ofNumbers: readonly string[] = [
-  'created_at',
-  'status_since',
-  'started_at',
-] satisfies EnvironmentSortKey[];
+const ofNumbers: readonly string[] = ['created_at', 'started_at'] satisfies EnvironmentSortKey[];
 
 /** @throws BerthError `bad_request` when the cursor is not one of a list in this order */
 function readPosition(cursor: string | undefined, order: string): { value: string; id: string } | undefined {
@@ -215,13 +188,13 @@ function readPosition(cursor: string | undefined, order: string): { value: strin
 
 /** @throws BerthError `not_found` */
 export async function getEnvironment(
-  { database, addresses, platform }: Services,
+  { database, addresses }: Services,
   principal: Principal,
   id: string,
 ): Promise<Environment> {
   const row = await findEnvironment(database, id, visibleCustomer(principal));
   if (!row) throw noSuchEnvironment(id);
-  return presentEnvironment(row, addresses, platform);
+  return presentEnvironment(row, addresses);
 }
 
 /**
@@ -479,8 +452,6 @@ interface Decision {
   events?: NewEvent[];
 }
 
-type Act = 'update' | 'start' | 'stop' | 'restart' | 'delete' | 'reset-password';
-
 /**
  * One request on one environment: locks the row, decides, writes what is wanted and the timeline.
  *
@@ -490,7 +461,7 @@ async function change(
   services: Services,
   asker: Asker,
   id: string,
-  act: Act,
+  act: string,
   decide: Decide,
 ): Promise<Environment> {
   const { principal } = asker;
@@ -517,7 +488,7 @@ async function lockLiving(
   session: Session,
   id: string,
   customerId: number | null,
-  act: Act,
+  act: string,
 ): Promise<EnvironmentRow> {
   const row = await lockEnvironment(session, id, customerId);
   if (!row) throw noSuchEnvironment(id);

@@ -6,8 +6,6 @@ import { passwordExpiry } from '../credentials/credentials.ts';
 import type { PasswordAges } from '../credentials/credentials.ts';
 import type { CredentialsRow } from '../database/schema.ts';
 import { areEqual, resourcesOf } from './resources.ts';
-import type { JupyterOrigin } from '../workspace/jupyter/origin.ts';
-import type { Platform } from '../platform/platform.ts';
 import type { EnvironmentWithPort } from './table.ts';
 
 export interface Addresses {
@@ -16,14 +14,11 @@ export interface Addresses {
   /** 0: there is none. */
   sharedPort: number;
   passwordAges: PasswordAges;
-  /** Where JupyterLab is; null: it is not served. */
-  jupyter: JupyterOrigin | null;
 }
 
 export function presentEnvironment(
   row: EnvironmentWithPort,
   { publicUrl, sshHost, sharedPort, passwordAges }: Addresses,
-  { runtimeLostSince }: Pick<Platform, 'runtimeLostSince'>,
 ): Environment {
   return {
     env_id: row.id,
@@ -44,23 +39,15 @@ export function presentEnvironment(
     status: row.status as Status,
     status_since: row.status_since.toISOString(),
     step: row.step,
-    step_percent: row.step_percent,
-    lost_contact_since: isAtRest(row) ? null : (runtimeLostSince?.toISOString() ?? null),
     failure:
       row.status === 'failed'
-        ? {
-            code: row.failure_code ?? '',
-            cause: row.failure_cause ?? '',
-            cure: row.failure_cure ?? '',
-            findings: row.failure_findings ?? [],
-          }
+        ? { code: row.failure_code ?? '', cause: row.failure_cause ?? '', cure: row.failure_cure ?? '' }
         : null,
     notes: [...row.notes, ...accessNotes(row)],
     ssh_host: sshHost,
     ssh_port: row.port,
     ssh_username: row.username,
     shared_port: sharedPort || null,
-    terminal_url: links.terminal(publicUrl, row.id),
     jupyter_url: links.jupyter(publicUrl, row.id),
     created_at: row.created_at.toISOString(),
     started_at: row.started_at?.toISOString() ?? null,
@@ -70,11 +57,6 @@ export function presentEnvironment(
         : (passwordExpiry(row.password_changed_at, row.password_notice_at, passwordAges)?.toISOString() ??
           null),
   };
-}
-
-/** Nothing of it runs, whatever the runtime says. */
-function isAtRest({ status }: EnvironmentWithPort): boolean {
-  return status === 'stopped' || status === 'failed';
 }
 
 const withContainer: readonly string[] = ['running', 'stopping', 'restarting'] satisfies Status[];

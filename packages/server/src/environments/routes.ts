@@ -7,16 +7,15 @@ import {
   Environment,
   EnvironmentId,
   EnvironmentPage,
-  EnvironmentSummary,
   EventPage,
   ListEnvironments,
   ListEvents,
   LogsQuery,
   NewPassword,
   SshAccess,
-  SummarizeEnvironments,
   StartEnvironment,
   UpdateEnvironment,
+  BerthError,
   routes,
 } from '@berth/contract';
 import Type from 'typebox';
@@ -35,7 +34,6 @@ import {
   sshAccess,
   startEnvironment,
   stopEnvironment,
-  summarizeMine,
   updateEnvironment,
 } from './environments.ts';
 
@@ -56,19 +54,6 @@ export function environmentRoutes(app: App, services: Services): void {
       },
     },
     (request) => listMine(services, request.principal, request.query),
-  );
-
-  app.get(
-    routes.environmentSummary,
-    {
-      schema: {
-        summary: 'How many environments there are in each state',
-        tags,
-        querystring: SummarizeEnvironments,
-        response: { 200: EnvironmentSummary },
-      },
-    },
-    (request) => summarizeMine(services, request.principal, request.query),
   );
 
   app.post(
@@ -214,8 +199,7 @@ export function environmentRoutes(app: App, services: Services): void {
       await getEnvironment(services, request.principal, id);
       const { tail = 200, follow = false } = request.query;
       const closed = new AbortController();
-      const end = () => closed.abort();
-      reply.raw.once('close', services.signedIn.follow(request.principal, end)).once('close', end);
+      reply.raw.once('close', () => closed.abort());
       const log = services.runtime.logs(id, { tail, follow, signal: closed.signal });
       const lines = log[Symbol.asyncIterator]();
       // The first line of a log that ends is awaited, so that a runtime that is away is an answer, not a broken stream.
@@ -225,6 +209,17 @@ export function environmentRoutes(app: App, services: Services): void {
         .send(Readable.from(textOf(lines, first)) as unknown as string);
     },
   );
+
+  app.get(routes.jupyter, { schema: { hide: true, params } }, async (request) => {
+    const access = await sshAccess(services, request.principal, request.params.id);
+    throw new BerthError(
+      'jupyter_not_served',
+      'JupyterLab is installed in the environment and is reached through SSH.',
+      {
+        cure: `Run "${access.ssh_command ?? 'ssh ...'} -L 8888:127.0.0.1:8888 jupyter lab --no-browser" and open the address that it prints.`,
+      },
+    );
+  });
 }
 
 async function* textOf(

@@ -1,7 +1,7 @@
 /** Queries on environments, those of requests. The reconciler's are in reconciler/table.ts. */
 import type { EnvironmentSortKey, Status } from '@berth/contract';
 import { sql } from 'kysely';
-import type { Expression, InferResult, RawBuilder, SqlBool, Updateable } from 'kysely';
+import type { InferResult, RawBuilder, Updateable } from 'kysely';
 import { notify } from '../database/database.ts';
 import type { Session } from '../database/database.ts';
 import type { EnvironmentRow, EnvironmentsTable, NewEnvironmentRow } from '../database/schema.ts';
@@ -22,11 +22,9 @@ const shown = [
   'e.status',
   'e.status_since',
   'e.step',
-  'e.step_percent',
   'e.failure_code',
   'e.failure_cause',
   'e.failure_cure',
-  'e.failure_findings',
   'e.notes',
   'e.created_at',
   'e.started_at',
@@ -110,17 +108,14 @@ const text = (by: RawBuilder<unknown>): SortKey => ({
   at: (value) => sql`${value}::text`,
 });
 
-const stamp = (by: RawBuilder<unknown>): SortKey => ({
-  by,
-  value: sql`${micros(by)}::text`,
-  at: (value) => sql`(timestamptz 'epoch' + ${value}::bigint * interval '1 microsecond')`,
-});
-
 const sortKeys: Record<EnvironmentSortKey, SortKey> = {
-  created_at: stamp(sql`e.created_at`),
+  created_at: {
+    by: sql`e.created_at`,
+    value: sql`${micros(sql`e.created_at`)}::text`,
+    at: (value) => sql`(timestamptz 'epoch' + ${value}::bigint * interval '1 microsecond')`,
+  },
   name: text(sql`lower(e.name)`),
   status: text(sql`e.status`),
-  status_since: stamp(sql`e.status_since`),
   // What never ran comes before what ran first.
   started_at: {
     by: sql`coalesce(${micros(sql`e.started_at`)}, 0)`,
@@ -145,24 +140,8 @@ export interface EnvironmentFilter {
   name: string | undefined;
   /** Part of either. */
   search: string | undefined;
-  /** Any of these. */
-  status: Status[] | undefined;
+  status: Status | undefined;
   image: string | undefined;
-}
-
-function conditionsOf(filter: EnvironmentFilter): Expression<SqlBool>[] {
-  const { visibleTo, customerId, name, search, status, image } = filter;
-  const conditions = [sql<boolean>`e.status <> 'deleted'`];
-  if (visibleTo !== null) conditions.push(sql`e.customer_id = ${visibleTo}`);
-  if (customerId !== undefined) conditions.push(sql`e.customer_id = ${customerId}`);
-  if (status !== undefined) conditions.push(sql`e.status = any(${sql.val(status)}::text[])`);
-  if (image !== undefined) conditions.push(sql`e.image = ${image}`);
-  if (name !== undefined) conditions.push(sql`(e.name = ${name} or e.id = ${name})`);
-  if (search !== undefined)
-    conditions.push(
-      sql`position(lower(${search}) in lower(e.name)) + position(lower(${search}) in e.id) > 0`,
-    );
-  return conditions;
 }
 
 export async function listEnvironments(
@@ -182,24 +161,26 @@ export async function listEnvironments(
     .select(value.as('position'))
     .orderBy(by, direction)
     .orderBy('e.id', direction)
-    .limit(options.limit)
-    .where((e) => e.and(conditionsOf(filter)));
+    .limit(options.limit);
+  const { visibleTo, customerId, name, search, status, image } = filter;
+  if (visibleTo !== null) query = query.where('e.customer_id', '=', visibleTo);
+  if (customerId !== undefined) query = query.where('e.customer_id', '=', customerId);
+  if (status !== undefined) query = query.where('e.status', '=', status);
+  if (image !== undefined) query = query.where('e.image', '=', image);
+  if (name !== undefined) query = query.where((e) => e.or([e('e.name', '=', name), e('e.id', '=', name)]));
+  if (search !== undefined)
+    query = query.where(
+      sql<boolean>`position(lower(${search}) in lower(e.name)) + position(lower(${search}) in e.id) > 0`,
+    );
   if (options.after !== undefined) {
     const { after, descending } = options;
     const beyond = sql.raw(descending ? '<' : '>');
     query = query.where(sql<boolean>`(${by}, e.id) ${beyond} (${at(after.value)}, ${after.id})`);
   }
-  return asJson<EnvironmentWithPort & { position: string }>(session, query);
-}
-
-/** As one text: the embedded database hands over a hundred rows of thirty columns four times slower than their JSON. */
-async function asJson<Row extends EnvironmentWithPort>(
-  session: Session,
-  query: Expression<Row>,
-): Promise<Row[]> {
+  // As one text: the embedded database hands over a hundred rows of thirty columns four times slower than their JSON.
   const { rows: pages } = await sql<{ page: string }>`
     select coalesce(json_agg(t), '[]')::text as page from (${query}) t`.execute(session);
-  const found = JSON.parse(pages[0]?.page ?? '[]') as Row[];
+  const found = JSON.parse(pages[0]?.page ?? '[]') as (EnvironmentWithPort & { position: string })[];
   for (const row of found) {
     for (const stamp of stamps) {
       const value = row[stamp] as Date | string | null;
@@ -207,37 +188,6 @@ async function asJson<Row extends EnvironmentWithPort>(
     }
   }
   return found;
-}
-
-/** Those of these ids, whoever's they are. */
-export async function environmentsOf(session: Session, ids: string[]): Promise<EnvironmentWithPort[]> {
-  return asJson(session, rows(session).where(sql<boolean>`e.id = any(${ids}::text[])`));
-}
-
-/** Whose they were: of those of these ids that are deleted. */
-export async function ownersOfDeleted(
-  session: Session,
-  ids: string[],
-): Promise<{ id: string; customer_id: number }[]> {
-  return session
-    .selectFrom('environments')
-    .select(['id', 'customer_id'])
-    .where(sql<boolean>`id = any(${ids}::text[])`)
-    .where('status', '=', 'deleted')
-    .execute();
-}
-
-export async function countEnvironments(
-  session: Session,
-  filter: EnvironmentFilter,
-): Promise<Partial<Record<Status, number>>> {
-  const counts = await session
-    .selectFrom('environments as e')
-    .select((e) => ['e.status', e.fn.countAll<number>().as('count')])
-    .where((e) => e.and(conditionsOf(filter)))
-    .groupBy('e.status')
-    .execute();
-  return Object.fromEntries(counts.map(({ status, count }) => [status, count]));
 }
 
 export async function insertEnvironment(session: Session, row: NewEnvironmentRow): Promise<void> {
@@ -270,9 +220,7 @@ export async function request(session: Session, id: string, change: EnvironmentC
     .updateTable('environments')
     .set({
       ...change,
-      ...(change.status === undefined
-        ? {}
-        : { status_since: sql<Date>`clock_timestamp()`, step: null, step_percent: null }),
+      ...(change.status === undefined ? {} : { status_since: sql<Date>`clock_timestamp()`, step: null }),
       ...(change.wanted === 'stopped' ? { stop_asked_at: sql<Date>`clock_timestamp()` } : {}),
       ...(change.wanted === 'running' ? { stop_asked_at: null } : {}),
       generation: sql<number>`generation + 1`,

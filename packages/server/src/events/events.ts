@@ -16,8 +16,6 @@ export interface NewEvent {
   message: string;
   step?: string;
   status?: Status;
-  /** When it happened, where that was not just now. */
-  at?: Date;
 }
 
 /** What travels with a notification. `generation` only with a request, which ends work for older ones. */
@@ -35,13 +33,12 @@ export async function addEvents(
   await session
     .insertInto('environment_events')
     .values(
-      events.map(({ kind, message, step, status, at }) => ({
+      events.map(({ kind, message, step, status }) => ({
         env_id: id,
         kind,
         message,
         step: step ?? null,
         status: status ?? null,
-        at: at ?? sql<Date>`clock_timestamp()`,
       })),
     )
     .execute();

@@ -30,7 +30,6 @@ export class Notices {
   readonly #one = new Map<string, Set<Listener>>();
   readonly #announcements = new Set<AnnouncementListener>();
   readonly #missed = new Set<() => void>();
-  readonly #runtime = new Set<() => void>();
 
   /** Called with what came through the database. */
   receive(message: string): void {
@@ -55,15 +54,6 @@ export class Notices {
       this.#any.delete(listener);
       this.#missed.delete(onGap);
     };
-  }
-
-  /** Whether the runtime answers this server has changed. */
-  tellRuntime(): void {
-    for (const listener of this.#runtime) listener();
-  }
-
-  onRuntime(listener: () => void): void {
-    this.#runtime.add(listener);
   }
 
   onAnnouncement(listener: AnnouncementListener): () => void {

@@ -61,11 +61,6 @@ export async function deleteExpired(session: Session, settings: Retention): Prom
     sql`delete from gateways where id in
     (select id from gateways where seen_at < ${before(goneGatewayDays)} ${limit})`,
   );
-  await remove(
-    'minutes of usage',
-    sql`delete from environment_usage where ctid = any(array
-    (select ctid from environment_usage where at < now() - interval '1 day' ${limit}))`,
-  );
   const windowStart = sql`now() - make_interval(mins => ${windowMinutes}::integer)`;
   await remove(
     'failed logins',

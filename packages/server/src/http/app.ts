@@ -12,7 +12,6 @@ import fastifyHelmet from '@fastify/helmet';
 import fastifyRateLimit from '@fastify/rate-limit';
 import fastifySwagger from '@fastify/swagger';
 import fastifySwaggerUi from '@fastify/swagger-ui';
-import fastifyWebsocket from '@fastify/websocket';
 import type { TypeBoxTypeProvider } from '@fastify/type-provider-typebox';
 import fastify, { LogController } from 'fastify';
 import type {
@@ -33,18 +32,14 @@ import type { AuthLog } from '../audit/auth-log.ts';
 import { allowlistRoutes } from '../allowlists/routes.ts';
 import { auditRoutes } from '../audit/routes.ts';
 import { connectionRoutes } from '../connections/routes.ts';
-import { sendConsole } from '../console/console.ts';
-import { consoleRoutes } from '../console/routes.ts';
 import { customerRoutes } from '../customers/routes.ts';
 import { deviceRoutes } from '../devices/routes.ts';
 import { datasetRoutes } from '../datasets/routes.ts';
-import { diagnosisRoutes } from '../diagnosis/routes.ts';
 import type { Addresses } from '../environments/present.ts';
 import { environmentRoutes } from '../environments/routes.ts';
 import type { Directory } from '../control/directory.ts';
 import type { UpstreamAddresses } from '../control/upstream.ts';
 import type { Notices } from '../events/notices.ts';
-import { eventRoutes } from '../events/routes.ts';
 import { imageRoutes } from '../images/routes.ts';
 import { backupRoutes } from '../backup/routes.ts';
 import type { DataFolder } from '../data-folder.ts';
@@ -64,21 +59,12 @@ import type { KeyRing } from '../secrets/key-ring.ts';
 import { secretRoutes } from '../secrets/routes.ts';
 import type { SettingInForce, Settings } from '../settings.ts';
 import { authenticate, localPrincipal } from '../sign-in/authenticate.ts';
-import { mustBeOwnWebSocket } from '../sign-in/origin.ts';
 import { TooManyTries, networkOf } from '../sign-in/limits.ts';
 import { signInRoutes } from '../sign-in/routes.ts';
-import type { SignedIn } from '../sign-in/signed-in.ts';
 import { sshAuthorityRoutes } from '../ssh-authorities/routes.ts';
 import { sshKeyRoutes } from '../ssh-keys/routes.ts';
 import { tokenRoutes } from '../tokens/routes.ts';
 import { storageRoutes } from '../storage/routes.ts';
-import type { UsageCollector } from '../usage/collector.ts';
-import { usageRoutes } from '../usage/routes.ts';
-import type { InsideConnections } from '../workspace/inside-connections.ts';
-import { fileRoutes } from '../workspace/files/routes.ts';
-import { terminalRoutes } from '../workspace/terminal/routes.ts';
-import { Visits } from '../workspace/visits.ts';
-import { jupyterEntranceRoutes } from '../workspace/jupyter/routes.ts';
 import type { Certificate } from './certificate.ts';
 import { sendProblem, toProblem } from './problems.ts';
 import { repeatableRequests } from './repeatable.ts';
@@ -108,16 +94,11 @@ export interface Services {
   poolUse: () => PoolUse;
   queriesRun: () => number;
   gatewayMetrics: GatewayMetrics;
-  /** How many gateway workers are fed by this server just now. */
-  gatewayStreams: () => number;
   authLog: AuthLog;
   notices: Notices;
   directory: Directory;
-  signedIn: SignedIn;
   upstreamAddresses: UpstreamAddresses;
-  insides: InsideConnections;
   loginFailures: LoginFailures;
-  usage: UsageCollector;
   /** Signs what opens the environments. */
   authority: SigningKey;
   platform: Platform;
@@ -136,8 +117,6 @@ declare module 'fastify' {
     public?: boolean;
     /** Administration: for administrators, with a token of that scope. */
     admin?: boolean;
-    /** What a token must have for it, where the method does not say. */
-    scope?: Scope;
     /** For every account, whatever its token's scopes are, such as ending a session. */
     anyScope?: boolean;
     /** Takes a body that may be long in coming. */
@@ -163,7 +142,6 @@ const problemAnswer = {
 
 const largestBodyBytes = 1024 * 1024;
 const longestBodyMs = 60_000;
-const largestWebSocketMessageBytes = 128 * 1024;
 
 export async function makeApp(services: Services): Promise<App> {
   const app = fastify({
@@ -187,11 +165,7 @@ export async function makeApp(services: Services): Promise<App> {
   app.addHook('onRoute', ({ url, method }) => methods.add(url, method));
   const answerNowhere = (request: FastifyRequest, reply: FastifyReply) => {
     const path = request.url.split('?')[0] ?? '';
-    // A path of a file that is not there takes this method; it leads nowhere all the same.
-    const taken = methods.of(path);
-    const allowed = taken.includes(request.method) ? [] : taken;
-    // A person who mistyped an address is told so by the console.
-    if (allowed.length === 0 && isForPerson(request, path)) return sendConsole(reply, 404);
+    const allowed = methods.of(path);
     if (allowed.length > 0) reply.header('allow', allowed.join(', '));
     const fault =
       allowed.length > 0
@@ -229,14 +203,6 @@ export async function makeApp(services: Services): Promise<App> {
       ),
   });
   await app.register(fastifyCookie);
-  await app.register(fastifyWebsocket, {
-    // Compressing keystrokes would cost memory and time for each connection.
-    options: { maxPayload: largestWebSocketMessageBytes, perMessageDeflate: false },
-    errorHandler: (error, socket) => {
-      services.logger.debug({ error: error.message }, 'a WebSocket was lost');
-      socket.terminate();
-    },
-  });
   const metrics = new Metrics(services);
   metrics.observe(app);
   app.decorateRequest('principal');
@@ -247,7 +213,6 @@ export async function makeApp(services: Services): Promise<App> {
       ? await localPrincipal(services.database)
       : await authenticate(services, request);
     mustBeAllowed(request);
-    if (request.ws) mustBeOwnWebSocket(request, services.addresses.publicUrl);
   });
   repeatableRequests(app, services);
 
@@ -281,9 +246,6 @@ export async function makeApp(services: Services): Promise<App> {
     const typed = scope.withTypeProvider<TypeBoxTypeProvider>();
     for (const register of [
       environmentRoutes,
-      eventRoutes,
-      usageRoutes,
-      diagnosisRoutes,
       sshKeyRoutes,
       sshAuthorityRoutes,
       lockoutRoutes,
@@ -303,15 +265,10 @@ export async function makeApp(services: Services): Promise<App> {
       platformRoutes,
       backupRoutes,
       secretRoutes,
-      jupyterEntranceRoutes,
     ]) {
       register(typed, services);
     }
     metricsRoutes(typed, metrics);
-    await consoleRoutes(typed);
-    const visits = new Visits(services);
-    terminalRoutes(typed, services, visits);
-    fileRoutes(typed, services, visits);
     typed.get(routes.openapi, { config: { public: true }, schema: { hide: true } }, () => app.swagger());
   });
   await app.ready();
@@ -348,8 +305,7 @@ function mustBeAllowed({ principal, method, routeOptions: { config } }: FastifyR
   if (config.anyScope === true) return;
   if (config.admin === true && principal.role !== 'admin')
     throw new BerthError('forbidden', `Only an administrator may do that; ${principal.account} is a member.`);
-  const needed: Scope =
-    config.scope ?? (config.admin === true ? 'admin' : method === 'GET' ? 'read' : 'write');
+  const needed: Scope = config.admin === true ? 'admin' : method === 'GET' ? 'read' : 'write';
   if (!principal.scopes.includes(needed)) {
     throw new BerthError(
       'forbidden',
@@ -363,13 +319,6 @@ function mustBeAllowed({ principal, method, routeOptions: { config } }: FastifyR
 function whoMay({ public: isPublic, admin }: FastifyContextConfig): string {
   if (isPublic === true) return 'everybody';
   return admin === true ? 'administrators' : 'accounts';
-}
-
-/** Whether a browser asks for it as for a page. */
-function isForPerson({ method, headers }: FastifyRequest, path: string): boolean {
-  return (
-    method === 'GET' && !/^\/(api|assets)(\/|$)/.test(path) && headers.accept?.includes('text/html') === true
-  );
 }
 
 /** A body that does not come to its end in time takes its connection with it. */

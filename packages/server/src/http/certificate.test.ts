@@ -70,7 +70,7 @@ describe('the certificate of the API', () => {
     certificate = Certificate.open(files);
     app = await makeApp(plane.with({}, { certificate }));
     await app.listen({ host: '127.0.0.1', port: 0 });
-    unwatch = certificate.watch([app.server as unknown as Server], pino({ level: 'silent' }));
+    unwatch = certificate.watch(app.server as unknown as Server, pino({ level: 'silent' }));
   });
   after(async () => {
     unwatch();

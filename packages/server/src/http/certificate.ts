@@ -65,13 +65,9 @@ export class Certificate {
     return this.#pair;
   }
 
-  get expires(): Date {
-    return this.#expires;
-  }
-
-  /** Has the servers use a changed pair for new connections. @returns a function that ends the watch */
-  watch(servers: Pick<Server, 'setSecureContext'>[], logger: Logger): () => void {
-    const look = () => this.#look(servers, logger);
+  /** Has the server use a changed pair for new connections. @returns a function that ends the watch */
+  watch(server: Pick<Server, 'setSecureContext'>, logger: Logger): () => void {
+    const look = () => this.#look(server, logger);
     let settling: NodeJS.Timeout | undefined;
     const soon = () => {
       clearTimeout(settling);
@@ -102,12 +98,12 @@ export class Certificate {
     return notes;
   }
 
-  #look(servers: Pick<Server, 'setSecureContext'>[], logger: Logger): void {
+  #look(server: Pick<Server, 'setSecureContext'>, logger: Logger): void {
     try {
       const pair = readPair(this.#files);
       this.#fault = null;
       if (isDeepStrictEqual(pair, this.#pair)) return;
-      for (const server of servers) server.setSecureContext(pair);
+      server.setSecureContext(pair);
       this.#pair = pair;
       this.#expires = expiryOf(pair);
       logger.info({ expires: this.#expires }, 'a new certificate is in force');

@@ -89,8 +89,6 @@ function fromValidation(fault: ValidationFault, context: string): BerthError {
     .split('/')
     .filter((part) => part !== '')
     .map((part) => part.replaceAll('~1', '/').replaceAll('~0', '~'));
-  // Which of a repeated parameter's values it is says the value itself.
-  if (context === 'querystring') path.splice(1);
   const { params } = fault;
   const extra = params['additionalProperty'] ?? params['missingProperty'];
   if (extra !== undefined) path.push(String(extra));

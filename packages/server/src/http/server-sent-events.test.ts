@@ -1,7 +1,9 @@
 import assert from 'node:assert/strict';
 import { Agent, get } from 'node:http';
+import type { IncomingMessage } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { after, afterEach, before, describe, test } from 'node:test';
+import type { EnvironmentEvent } from '@berth/contract';
 import { pathOf, routes } from '@berth/contract';
 import { databases } from '../../../../test/harness/databases.ts';
 import { eventually } from '../../../../test/harness/ssh.ts';
@@ -9,9 +11,58 @@ import { deleteEnvironment } from '../environments/environments.ts';
 import { addEvents } from '../events/events.ts';
 import { ControlPlane } from '../testing/control-plane.ts';
 import type { Account } from '../testing/control-plane.ts';
-import { EventClient } from '../testing/event-client.ts';
 import { makeApp } from './app.ts';
 import type { App } from './app.ts';
+
+/** A client of one stream: what came so far, as a browser's EventSource would take it. */
+class Client {
+  readonly events: { id: string | null; type: string; data: string }[] = [];
+  response: IncomingMessage | null = null;
+  ended = false;
+  #text = '';
+
+  constructor(port: number, path: string, token: string, headers: Record<string, string> = {}) {
+    const request = get(
+      {
+        port,
+        host: '127.0.0.1',
+        path,
+        headers: { accept: 'text/event-stream', authorization: `Bearer ${token}`, ...headers },
+      },
+      (response) => {
+        this.response = response;
+        response.setEncoding('utf8').on('data', (chunk: string) => this.#take(chunk));
+        response.once('close', () => (this.ended = true));
+      },
+    );
+    request.on('error', () => (this.ended = true));
+  }
+
+  get messages(): string[] {
+    return this.events
+      .filter(({ type }) => type === 'message')
+      .map(({ data }) => (JSON.parse(data) as EnvironmentEvent).message);
+  }
+
+  leave(): void {
+    this.response?.destroy();
+  }
+
+  #take(chunk: string): void {
+    this.#text += chunk;
+    const blocks = this.#text.split('\n\n');
+    this.#text = blocks.pop() ?? '';
+    for (const block of blocks) {
+      const event = { id: null as string | null, type: 'message', data: '' };
+      for (const line of block.split('\n')) {
+        if (line.startsWith('id: ')) event.id = line.slice(4);
+        if (line.startsWith('event: ')) event.type = line.slice(7);
+        if (line.startsWith('data: ')) event.data += line.slice(6);
+      }
+      if (event.data !== '') this.events.push(event);
+    }
+  }
+}
 
 for (const on of databases) {
   describe(`the timeline as a stream on ${on.name}`, { skip: on.skip }, () => {
@@ -20,7 +71,7 @@ for (const on of databases) {
     let alice: Account;
     let port: number;
     let stopping: AbortController;
-    const clients: EventClient[] = [];
+    const clients: Client[] = [];
     before(async () => {
       plane = await ControlPlane.open(on);
       stopping = new AbortController();
@@ -39,13 +90,13 @@ for (const on of databases) {
     });
 
     const create = async () => (await plane.create({ name: 'demo' }, plane.services, alice.principal)).env_id;
-    const follow = (id: string, headers: Record<string, string> = {}, query = ''): EventClient => {
+    const follow = (id: string, headers: Record<string, string> = {}, query = ''): Client => {
       const path = `${pathOf(routes.environmentEvents, { id })}${query}`;
-      const client = new EventClient(port, path, alice.token, headers);
+      const client = new Client(port, path, alice.token, headers);
       clients.push(client);
       return client;
     };
-    const has = (client: EventClient, count: number) =>
+    const has = (client: Client, count: number) =>
       eventually(
         () => client.messages,
         (messages) => messages.length >= count,
@@ -236,7 +287,7 @@ test(
     const { token, principal } = await one.account('alice');
     const { env_id: id } = await one.create({ name: 'demo' }, one.services, principal);
     const { port } = app.server.address() as AddressInfo;
-    const client = new EventClient(port, pathOf(routes.environmentEvents, { id }), token);
+    const client = new Client(port, pathOf(routes.environmentEvents, { id }), token);
     await eventually(
       () => client.messages.length,
       (count) => count === 2,

@@ -1,8 +1,7 @@
 /**
- * Server-sent events (HTML standard, section 9.2): the stream itself, and an environment's timeline as one, which is first
- * what happened after the event that the client saw last, then each new one.
+ * An environment's timeline as server-sent events (HTML standard, section 9.2): first what happened after the
+ * event that the client saw last, then each new one.
  */
-import type { ServerResponse } from 'node:http';
 import type { FastifyReply, FastifyRequest } from 'fastify';
 import { listEvents, presentEvent } from '../events/events.ts';
 import { findEnvironment } from '../environments/table.ts';
@@ -11,19 +10,18 @@ import type { Services } from './app.ts';
 const heartbeatMs = 15_000;
 const batch = 500;
 /** A client that reads no more is let go when this much waits for it. */
-export const longestBacklogBytes = 1024 * 1024;
+const longestBacklogBytes = 1024 * 1024;
 
-/**
- * The answer as a stream, which ends with the server and when the asker may no longer ask.
- *
- * @param heartbeat what is said when nothing happens, so that nobody in between takes the connection for dead
- */
-export function openEventStream(
+export async function sendEvents(
   request: FastifyRequest,
   reply: FastifyReply,
-  { stopping, signedIn }: Pick<Services, 'stopping' | 'signedIn'>,
-  heartbeat = () => ': still here\n\n',
-): ServerResponse {
+  { database, notices, stopping }: Services,
+  id: string,
+  after: number,
+): Promise<FastifyReply> {
+  const lastSeen = Number(request.headers['last-event-id']);
+  let cursor = Number.isSafeInteger(lastSeen) && lastSeen > 0 ? lastSeen : after;
+
   reply.hijack();
   const stream = reply.raw;
   stream.writeHead(200, {
@@ -31,32 +29,6 @@ export function openEventStream(
     'cache-control': 'no-store',
     'x-accel-buffering': 'no',
   });
-  const timer = setInterval(() => {
-    if (!stream.writableEnded) stream.write(heartbeat());
-  }, heartbeatMs);
-  const end = () => stream.end();
-  stopping.addEventListener('abort', end);
-  const unfollow = signedIn.follow(request.principal, end);
-  stream.once('close', () => {
-    clearInterval(timer);
-    stopping.removeEventListener('abort', end);
-    unfollow();
-  });
-  return stream;
-}
-
-export async function sendEvents(
-  request: FastifyRequest,
-  reply: FastifyReply,
-  services: Services,
-  id: string,
-  after: number,
-): Promise<FastifyReply> {
-  const { database, notices } = services;
-  const lastSeen = Number(request.headers['last-event-id']);
-  let cursor = Number.isSafeInteger(lastSeen) && lastSeen > 0 ? lastSeen : after;
-
-  const stream = openEventStream(request, reply, services);
   stream.write(': the timeline of one environment\n\n');
 
   let busy = false;
@@ -88,10 +60,17 @@ export async function sendEvents(
     }
   };
 
-  stream.once(
-    'close',
-    notices.onEnvironment(id, () => void send()),
-  );
+  const unsubscribe = notices.onEnvironment(id, () => void send());
+  const heartbeat = setInterval(() => {
+    if (!stream.writableEnded) stream.write(': still here\n\n');
+  }, heartbeatMs);
+  const end = () => stream.end();
+  stopping.addEventListener('abort', end);
+  stream.once('close', () => {
+    unsubscribe();
+    clearInterval(heartbeat);
+    stopping.removeEventListener('abort', end);
+  });
   await send();
   return reply;
 }

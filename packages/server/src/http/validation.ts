@@ -2,7 +2,7 @@
  * Validation of requests against their schemas.
  *
  * Bodies are taken as they are: no value is converted, no unknown field dropped. Queries and path parameters are text
- * by nature, so there numbers and booleans are read from it, and a parameter that may be repeated may stand there once.
+ * by nature, so there numbers and booleans are read from it.
  */
 import { Readable } from 'node:stream';
 import { Ajv } from 'ajv';
@@ -17,7 +17,7 @@ const common = {
   verbose: true,
 } as const;
 const exact = new Ajv({ ...common, coerceTypes: false });
-const fromText = new Ajv({ ...common, coerceTypes: 'array' });
+const fromText = new Ajv({ ...common, coerceTypes: true });
 for (const ajv of [exact, fromText]) addFormats.default(ajv);
 
 export const compileValidator: FastifySchemaCompiler<FastifySchema> = ({ schema, httpPart }) => {

@@ -7,8 +7,6 @@ export interface Platform {
   databaseKind: string;
   /** null: the runtime answers. */
   runtimeFault: string | null;
-  /** Since when it does not; null: it does, or was not looked at yet. */
-  runtimeLostSince: Date | null;
   notes: string[];
   storageEnforced: boolean;
   cpuCores: number;

@@ -1,9 +1,8 @@
 /** /healthz, /readyz, /api/platform */
-import { Health, Platform, PlatformHealth, Readiness, routes } from '@berth/contract';
+import { Health, Platform, Readiness, routes } from '@berth/contract';
 import { sql } from 'kysely';
 import type { App, Services } from '../http/app.ts';
 import { countPorts } from '../ports/table.ts';
-import { healthOf } from './health.ts';
 
 export function platformRoutes(app: App, services: Services): void {
   const { database, platform, settings } = services;
@@ -32,19 +31,6 @@ export function platformRoutes(app: App, services: Services): void {
         checks: { database: databaseFault ?? 'ok', runtime: platform.runtimeFault ?? 'ok' },
       });
     },
-  );
-
-  app.get(
-    routes.platformHealth,
-    {
-      config: { admin: true },
-      schema: {
-        summary: 'How each part of this Berth is, and what helps',
-        tags,
-        response: { 200: PlatformHealth },
-      },
-    },
-    () => healthOf(services),
   );
 
   app.get(

@@ -3,12 +3,10 @@ import { once } from 'node:events';
 import { createServer } from 'node:net';
 import type { AddressInfo } from 'node:net';
 import { after, afterEach, before, describe, test } from 'node:test';
-import { routes } from '@berth/contract';
-import type { CreateEnvironment, PortMap } from '@berth/contract';
+import type { CreateEnvironment } from '@berth/contract';
 import Docker from 'dockerode';
 import { databases } from '../../../../test/harness/databases.ts';
 import { deleteEnvironment, startEnvironment, stopEnvironment } from '../environments/environments.ts';
-import { makeApp } from '../http/app.ts';
 import { DockerRuntime } from '../runtime/docker/docker-runtime.ts';
 import type { Settings } from '../settings.ts';
 import { ControlPlane } from '../testing/control-plane.ts';
@@ -123,55 +121,6 @@ for (const on of databases) {
       assert.ok(released.released_at > released.allocated_at);
       assert.ok(active.allocated_at >= released.released_at);
       assert.equal(active.released_at, null);
-    });
-
-    test('are shown as a whole: used by whom, and resting until when', async () => {
-      await plane.startReconciler();
-      const settings = { ...range(20000, 20009), portRestSeconds: 600 };
-      const [gone, kept] = [await create(settings), await create(settings)];
-      await plane.until(gone.env_id, 'running');
-      const before = Date.now();
-      await remove(gone.env_id);
-      const app = await makeApp(plane.with(settings));
-      try {
-        const { token } = await plane.account('company', 'admin');
-        const answer = await app.inject({
-          url: routes.portMap,
-          headers: { authorization: `Bearer ${token}` },
-        });
-        const { used, resting, ...rest } = answer.json<PortMap>();
-        assert.deepEqual(rest, { first: 20000, last: 20009, rest_seconds: 600, taken: [] });
-        const member = await plane.account('others');
-        const own = await plane.create({ name: 'own' }, plane.with(settings), member.principal);
-        const seen = await app.inject({
-          url: routes.portMap,
-          headers: { authorization: `Bearer ${member.token}` },
-        });
-        const shown = seen.json<PortMap>();
-        assert.deepEqual(
-          [shown.used.map(({ env_id }) => env_id), shown.resting, shown.taken],
-          [[own.env_id], [], [20000, 20001]],
-        );
-        assert.ok(!seen.body.includes(kept.env_id) && !seen.body.includes(gone.env_id));
-        assert.deepEqual(
-          used.map(({ port, env_id, name }) => [port, env_id, name]),
-          [[20001, kept.env_id, kept.name]],
-        );
-        assert.deepEqual(
-          resting.map(({ port, env_id }) => [port, env_id]),
-          [[20000, gone.env_id]],
-        );
-        const until = Date.parse(resting[0]?.until ?? '');
-        assert.ok(until >= before + 600_000 - 1000 && until <= Date.now() + 600_000, String(until));
-        await age(20000, 601);
-        const later = await app.inject({
-          url: routes.portMap,
-          headers: { authorization: `Bearer ${token}` },
-        });
-        assert.deepEqual(later.json<PortMap>().resting, []);
-      } finally {
-        await app.close();
-      }
     });
 
     test('that another program listens on are passed over, and the timeline says so', async () => {

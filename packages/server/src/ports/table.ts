@@ -116,47 +116,6 @@ export async function countPorts(
   return { used, resting, free: range.last - range.first + 1 - used - resting };
 }
 
-/** By port. */
-export async function usedPorts(
-  session: Session,
-): Promise<
-  { port: number; env_id: string; name: string; customer: string; customer_id: number; since: Date }[]
-> {
-  return session
-    .selectFrom('port_mappings as m')
-    .innerJoin('environments as e', 'e.id', 'm.env_id')
-    .innerJoin('customers as c', 'c.id', 'm.customer_id')
-    .select([
-      'm.external_port as port',
-      'm.env_id',
-      'e.name',
-      'c.name as customer',
-      'm.customer_id',
-      'm.allocated_at as since',
-    ])
-    .where('m.status', '=', 'active')
-    .orderBy('m.external_port')
-    .execute();
-}
-
-/** Those that nobody has, but somebody had until a moment ago; by port. */
-export async function restingPorts(
-  session: Session,
-  restSeconds: number,
-): Promise<{ port: number; env_id: string; customer_id: number; until: Date }[]> {
-  const result = await sql<{ port: number; env_id: string; customer_id: number; until: Date }>`
-    select distinct on (external_port) external_port as port, env_id, customer_id,
-      released_at + make_interval(secs => ${restSeconds}::double precision) as until
-    from port_mappings m
-    where status = 'released'
-      and released_at > now() - make_interval(secs => ${restSeconds}::double precision)
-      and not exists (
-        select from port_mappings o where o.external_port = m.external_port and o.status = 'active')
-    order by external_port, released_at desc
-  `.execute(session);
-  return result.rows;
-}
-
 export async function listMappings(
   session: Session,
   options: {

@@ -38,41 +38,20 @@ export interface Change extends Use {
  * @throws BerthError `quota_exceeded`
  */
 export async function mustFit(session: Session, customerId: number, change: Change): Promise<void> {
-  const excess = await whatDoesNotFit(session, customerId, change);
-  if (excess === null) return;
-  const { name, limit, unit, used, asked } = excess;
-  throw new BerthError(
-    'quota_exceeded',
-    `${name}: the limit of ${limit} ${unit} is reached: ${used} in use, ${asked} asked for.`,
-    name === 'environments' ? {} : { field: `resources.${name}` },
-  );
-}
-
-/** The first limit that a change would break. `used`: by others than what it changes. */
-export interface Excess {
-  name: QuotaLimit;
-  limit: number;
-  unit: string;
-  used: number;
-  asked: number;
-}
-
-export async function whatDoesNotFit(
-  session: Session,
-  customerId: number,
-  change: Change,
-): Promise<Excess | null> {
   const limits = await readLimits(session, customerId);
-  if (quotaLimits.every((name) => limits[name] === null)) return null;
+  if (quotaLimits.every((name) => limits[name] === null)) return;
   const { others, own } = await useBeside(session, customerId, change.excludeId);
   for (const name of quotaLimits) {
     const limit = limits[name];
     const asked = change[name];
     if (limit === null || asked <= own[name] || others[name] + asked <= limit + tolerance) continue;
     const unit = limit === 1 ? units[name].replace(/s$/, '') : units[name];
-    return { name, limit, unit, used: others[name], asked };
+    throw new BerthError(
+      'quota_exceeded',
+      `${name}: the limit of ${limit} ${unit} is reached: ${others[name]} in use, ${asked} asked for.`,
+      name === 'environments' ? {} : { field: `resources.${name}` },
+    );
   }
-  return null;
 }
 
 /** Far below what anybody can ask for, far above what adding up gets wrong. */

@@ -6,11 +6,10 @@
  */
 import { setTimeout as pause } from 'node:timers/promises';
 import { BerthError } from '@berth/contract';
-import type { CheckResult, Failure, Status } from '@berth/contract';
+import type { Failure, Status } from '@berth/contract';
 import type { Logger } from 'pino';
 import { deleteEntriesOf } from '../allowlists/table.ts';
 import { secretFiles } from '../credentials/credentials.ts';
-import { endConnections } from '../connections/end.ts';
 import type { Database } from '../database/database.ts';
 import type { EnvironmentRow } from '../database/schema.ts';
 import { specDatasets } from '../datasets/table.ts';
@@ -26,8 +25,7 @@ import type { ObservedWorkload, Runtime, WorkloadSpec } from '../runtime/runtime
 import type { KeyRing } from '../secrets/key-ring.ts';
 import type { Settings } from '../settings.ts';
 import { hasFiles } from '../storage/storage.ts';
-import { EndedEarly, waitForSsh } from './handshake.ts';
-import { pullShown } from './pull.ts';
+import { waitForSsh } from './handshake.ts';
 import {
   beginStep,
   imageReference,
@@ -48,14 +46,6 @@ export interface Workshop {
   platform: Platform;
   authorityPublic: string;
   logger: Logger;
-  /** Finds out more about a failure, before what failed is cleaned up. Never throws. */
-  examine(id: string, failure: Failing): Promise<CheckResult[]>;
-}
-
-/** A failure that is about to be written down. */
-export interface Failing extends Pick<Failure, 'code' | 'cause' | 'cure'> {
-  /** As it was found when it had ended; null: that was not why. */
-  ended: ObservedWorkload | null;
 }
 
 /** Tries of a step that may pass by itself, before the environment counts as failed. */
@@ -105,17 +95,18 @@ async function clearUp({ database, runtime }: Workshop, row: EnvironmentRow): Pr
 
 const converged = {
   async failed({ database }: Workshop, row: EnvironmentRow): Promise<void> {
-    const { failure_code: code, failure_cause: cause, failure_cure: cure, failure_findings: findings } = row;
+    const { failure_code: code, failure_cause: cause, failure_cure: cure } = row;
     await settle(database, row, {
       status: 'failed',
-      failure: { code: code ?? '', cause: cause ?? '', cure: cure ?? '', findings: findings ?? [] },
+      failure: { code: code ?? '', cause: cause ?? '', cure: cure ?? '' },
     });
   },
 
   async running(workshop: Workshop, row: EnvironmentRow, signal: AbortSignal, began: number): Promise<void> {
     const { database, runtime, keyRing, settings } = workshop;
     if (row.restart_wanted) {
-      await stop(workshop, row);
+      await begin(workshop, row, 'stop', 'Stopping its container.');
+      await runtime.stop(row.id, settings.stopGraceSeconds);
       await restartDone(database, row);
     }
     let workload = row.status === 'creating' ? null : await runtime.observe(row.id);
@@ -139,7 +130,12 @@ const converged = {
     const spec = await specOf(workshop, row);
     const deadline = began + settings.readyTimeoutSeconds * 1000;
     await begin(workshop, row, 'image', 'Looking for its image.');
-    await runtime.ensureImage(spec.imageReference, pullShown(database, row, spec.imageReference), signal);
+    await runtime.ensureImage(
+      spec.imageReference,
+      (message) =>
+        void addEvents(database, row.id, [{ kind: 'step', step: 'image', message }]).catch(() => undefined),
+      signal,
+    );
     signal.throwIfAborted();
     await begin(workshop, row, 'storage', 'Making its folders that last.');
     let otherSize: number | null = null;
@@ -150,35 +146,14 @@ const converged = {
     signal.throwIfAborted();
     await begin(workshop, row, 'container', 'Starting its container.');
     workload = await runOnFreePort(workshop, row, spec);
-    await begin(workshop, row, 'sshd', 'Waiting for its sshd to listen.');
-    const handshake = {
-      kind: 'step',
-      step: 'handshake',
-      message: 'Its sshd listens; shaking hands.',
-    } as const;
-    let handshakeShown = false;
-    const reached = await waitForSsh(
-      runtime,
-      row.id,
-      workload,
-      hostKeyPublic,
-      {
-        onMove: (message) => addEvents(database, row.id, [{ kind: 'retry', message }]),
-        async onSilence() {
-          handshakeShown = true;
-          await begin(workshop, row, handshake.step, handshake.message);
-        },
-      },
-      deadline,
-      signal,
-    );
+    await begin(workshop, row, 'handshake', 'Waiting for its sshd to answer.');
+    const onMove = (message: string) => addEvents(database, row.id, [{ kind: 'retry', message }]);
+    workload = await waitForSsh(runtime, row.id, workload, hostKeyPublic, onMove, deadline, signal);
 
     const notes = notesOf(workshop, spec, otherSize);
     const since = drifted ? began : row.status_since.getTime();
-    const { runId, resources: runResources, exposure: runExposure } = reached.workload;
+    const { runId, resources: runResources, exposure: runExposure } = workload;
     await finish(workshop, row, { status: 'running', runId, runResources, runExposure, notes }, [
-      // Over in some 15 ms as a rule, and then a line among others instead of a write that is waited for.
-      ...(handshakeShown ? [] : [{ ...handshake, at: reached.listeningSince }]),
       ...notes
         .filter((note) => !row.notes.includes(note))
         .map((message): NewEvent => ({ kind: 'note', message })),
@@ -191,12 +166,13 @@ const converged = {
   },
 
   async stopped(workshop: Workshop, row: EnvironmentRow, began: number): Promise<void> {
-    const { runtime, database } = workshop;
+    const { runtime, settings, database } = workshop;
     if (row.status === 'stopped' && (await runtime.observe(row.id))?.state !== 'running') {
       await settle(database, row, { status: 'stopped' });
       return;
     }
-    await stop(workshop, row);
+    await begin(workshop, row, 'stop', 'Stopping its container.');
+    await runtime.stop(row.id, settings.stopGraceSeconds);
     await finish(workshop, row, { status: 'stopped', runResources: null, runExposure: null }, [
       { kind: 'status', status: 'stopped', message: `Stopped after ${seconds(began)} s; its files stay.` },
     ]);
@@ -247,17 +223,6 @@ async function begin(
 
 function seconds(since: number): string {
   return ((Date.now() - since) / 1000).toFixed(1);
-}
-
-/**
- * Whoever was connected hears of it from here: where the container's network is gone before its last packet has left, a
- * gateway would wait for it until the kernel gives up, a quarter of an hour.
- */
-async function stop(workshop: Workshop, row: EnvironmentRow): Promise<void> {
-  const { database, runtime, settings } = workshop;
-  await begin(workshop, row, 'stop', 'Stopping its container.');
-  await runtime.stop(row.id, settings.stopGraceSeconds);
-  await endConnections(database, { environment: row.id }, `The environment ${row.id} was stopped.`);
 }
 
 async function finish(
@@ -393,13 +358,10 @@ async function retryOrFail(workshop: Workshop, row: EnvironmentRow, error: unkno
     }
     return;
   }
-  const failure = failureOf(cause);
-  const ended = cause instanceof EndedEarly ? cause.workload : null;
-  const findings = await workshop.examine(row.id, { ...failure, ended });
-  await fail(workshop, row, { ...failure, findings });
+  await fail(workshop, row, failureOf(cause));
 }
 
-function failureOf(cause: Error): Pick<Failure, 'code' | 'cause' | 'cure'> {
+function failureOf(cause: Error): Failure {
   if (cause instanceof RuntimeError) return { code: cause.code, cause: cause.message, cure: cause.cure };
   if (cause instanceof BerthError) return { code: cause.code, cause: cause.message, cure: cause.cure };
   return {
@@ -435,7 +397,6 @@ async function fail(workshop: Workshop, row: EnvironmentRow, failure: Failure): 
         ? 'The files that it took over were kept.'
         : 'Nothing was left behind.';
     await addEvents(transaction, row.id, [
-      ...failure.findings.map(findingEvent),
       {
         kind: 'status',
         status: 'failed' satisfies Status,
@@ -444,8 +405,4 @@ async function fail(workshop: Workshop, row: EnvironmentRow, failure: Failure): 
       ...released,
     ]);
   });
-}
-
-function findingEvent({ looked_at, cause, cure }: CheckResult): NewEvent {
-  return { kind: 'note', message: `Found at ${looked_at}: ${cause}${cure === null ? '' : ` ${cure}`}` };
 }

@@ -21,16 +21,10 @@ const firstPatienceMs = 3000;
 /** The runtime waits longer and longer before it starts again what ends again and again; that is not waited for. */
 const longestRestartPauseMs = 2000;
 
-interface Handlers {
-  /** The environment is about to be given another address. */
-  onMove(message: string): Promise<void>;
-  /** Somebody listens, and no handshake comes of it so far; told once. */
-  onSilence(): Promise<void>;
-}
-
 /**
+ * @param onMove told before the environment is given another address
  * @param deadline milliseconds since the epoch
- * @returns the workload whose sshd answered, and since when it was seen to listen
+ * @returns the workload whose sshd answered
  * @throws RuntimeError when the container ends, or the time is up; the signal's reason when it is aborted
  */
 export async function waitForSsh(
@@ -38,10 +32,10 @@ export async function waitForSsh(
   id: string,
   started: ObservedWorkload,
   hostKeyPublic: string,
-  { onMove, onSilence }: Handlers,
+  onMove: (message: string) => Promise<void>,
   deadline: number,
   signal: AbortSignal,
-): Promise<{ workload: ObservedWorkload; listeningSince: Date }> {
+): Promise<ObservedWorkload> {
   const expectedHostKey = parsePublicKey(hostKeyPublic).blob;
   const began = Date.now();
   let workload: ObservedWorkload | null = started;
@@ -49,23 +43,16 @@ export async function waitForSsh(
   let lastFault = 'it has no address yet';
   let lookedAt = began;
   let patienceMs = firstPatienceMs;
-  let listeningSince: Date | null = null;
-  let silenceTold = false;
-  const onConnect = () => (listeningSince ??= new Date());
   for (;;) {
     signal.throwIfAborted();
     if (workload?.address) {
       try {
-        await probe({ ...workload.address, timeoutMs: probeTimeoutMs, expectedHostKey, signal, onConnect });
-        return { workload, listeningSince: onConnect() };
+        await probe({ ...workload.address, timeoutMs: probeTimeoutMs, expectedHostKey, signal });
+        return workload;
       } catch (error) {
         signal.throwIfAborted();
         if (!(error instanceof ProbeError)) throw error;
         lastFault = error.message.replace(/\.$/, '');
-        if (listeningSince !== null && !silenceTold) {
-          silenceTold = true;
-          await onSilence();
-        }
       }
     }
     const lookIsDue = Date.now() - lookedAt > lookPauseMs;
@@ -103,17 +90,6 @@ function capitalized(text: string): string {
   return text.charAt(0).toUpperCase() + text.slice(1);
 }
 
-/** Its container ended, or ended and was started again by the runtime. */
-export class EndedEarly extends RuntimeError {
-  readonly workload: ObservedWorkload;
-
-  constructor(workload: ObservedWorkload, ...of: ConstructorParameters<typeof RuntimeError>) {
-    super(...of);
-    this.name = 'EndedEarly';
-    this.workload = workload;
-  }
-}
-
 async function endedEarly(
   runtime: Runtime,
   id: string,
@@ -123,8 +99,7 @@ async function endedEarly(
     return new RuntimeError('other', 'Its container was removed while it started.', 'Start it again.');
   }
   if (workload.outOfMemory) {
-    return new EndedEarly(
-      workload,
+    return new RuntimeError(
       'refused',
       'Its container ran out of memory while it started.',
       'Give it more memory and start it again.',
@@ -132,8 +107,7 @@ async function endedEarly(
   }
   const said = await lastLines(runtime, id, 3);
   const code = workload.exitCode === null ? '' : ` with exit code ${workload.exitCode}`;
-  return new EndedEarly(
-    workload,
+  return new RuntimeError(
     'other',
     `Its container ended${code}${said === '' ? '' : `; its log ends with: ${said}`}`.replace(/\.?$/, '.'),
     'Look at its log, then start it again.',

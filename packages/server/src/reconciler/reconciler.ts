@@ -24,7 +24,6 @@ const mostAtOnce = 8;
 
 export class Reconciler {
   readonly #workshop: Workshop;
-  readonly #notices: Notices;
   readonly #owner: string;
   readonly #leaseSeconds: number;
   readonly #stopping = new AbortController();
@@ -39,7 +38,6 @@ export class Reconciler {
 
   constructor(workshop: Workshop, owner: string, notices: Notices, leaseSeconds = usualLeaseSeconds) {
     this.#workshop = workshop;
-    this.#notices = notices;
     this.#owner = owner;
     this.#leaseSeconds = leaseSeconds;
     this.#unsubscribe = notices.onAny(
@@ -172,7 +170,7 @@ export class Reconciler {
         },
         onReconnect: () => void this.#look(),
         onLost: () => {
-          this.#setRuntimeFault(platform.runtimeFault ?? 'does not answer');
+          platform.runtimeFault ??= 'does not answer';
         },
       },
       this.#stopping.signal,
@@ -195,7 +193,7 @@ export class Reconciler {
         const fault = error instanceof RuntimeError ? error.message : 'could not be looked at';
         if (platform.runtimeFault !== fault)
           logger.warn({ error: (error as Error).message }, 'looking at the runtime failed');
-        this.#setRuntimeFault(fault);
+        platform.runtimeFault = fault;
         await pause(longestSleepMs, undefined, { signal }).catch(() => undefined);
       }
     }
@@ -241,17 +239,8 @@ export class Reconciler {
       different.map(({ id }) => id),
     );
     await hurry(database);
-    this.#setRuntimeFault(null);
+    platform.runtimeFault = null;
     this.#turn();
-  }
-
-  #setRuntimeFault(fault: string | null): void {
-    const { platform } = this.#workshop;
-    const wasLost = platform.runtimeLostSince !== null;
-    platform.runtimeFault = fault;
-    if (fault === null) platform.runtimeLostSince = null;
-    else platform.runtimeLostSince ??= new Date();
-    if (wasLost !== (fault !== null)) this.#notices.tellRuntime();
   }
 }
 

@@ -74,7 +74,7 @@ export async function beginStep(
 ): Promise<boolean> {
   const { rows } = await sql`
     with shown as (
-      update environments set step = ${step}, step_percent = null
+      update environments set step = ${step}
       where id = ${row.id} and generation = ${row.generation} and lease_owner = ${row.lease_owner}
       returning id
     ), line as (
@@ -84,23 +84,6 @@ export async function beginStep(
     select pg_notify('berth', ${JSON.stringify({ id: row.id })}) from shown
   `.execute(session);
   return rows.length > 0;
-}
-
-/** Shown as long as the step lasts; nothing of it stays in the timeline. */
-export async function showPercent(
-  session: Session,
-  row: EnvironmentRow,
-  step: string,
-  percent: number,
-): Promise<void> {
-  await sql`
-    with shown as (
-      update environments set step_percent = ${percent}
-      where id = ${row.id} and generation = ${row.generation} and lease_owner = ${row.lease_owner} and step = ${step}
-      returning id
-    )
-    select pg_notify('berth', ${JSON.stringify({ id: row.id })}) from shown
-  `.execute(session);
 }
 
 /** Whether the work on the row is still this server's and still wanted. */
@@ -166,11 +149,9 @@ export async function settle(
       status,
       ...(changed ? { status_since: now } : {}),
       step: null,
-      step_percent: null,
       failure_code: failure?.code ?? null,
       failure_cause: failure?.cause ?? null,
       failure_cure: failure?.cure ?? null,
-      failure_findings: failure === undefined ? null : JSON.stringify(failure.findings),
       due_at: null,
       attempts: 0,
       ...(change.runId === undefined ? {} : { run_id: change.runId }),

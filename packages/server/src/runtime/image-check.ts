@@ -8,7 +8,6 @@
 import type { ImageFinding } from '@berth/contract';
 
 const entrypoint = '/usr/local/lib/berth/entrypoint';
-const sessionKeeper = '/usr/local/lib/berth/berth-session';
 
 /** Folders that the script writes to; empty ones in memory. */
 export const scratchFolders = ['/run/berth', '/run/sshd'];
@@ -26,7 +25,6 @@ umask 077
 printf '%s\\n' '${hostKey.trim()}' > /run/berth/ssh_host_ed25519_key
 umask 022
 if [ -x ${entrypoint} ]; then echo 'entrypoint'; fi
-if ${sessionKeeper} list > /dev/null 2>&1; then echo 'sessions'; fi
 if [ -x /bin/bash ]; then /bin/bash -c 'echo "bash \${BASH_VERSINFO[0]}.\${BASH_VERSINFO[1]}"'; fi
 while IFS=: read -r name _ uid _ _ home _; do
   if [ "$uid" = 1000 ]; then echo "user $name $home"; fi
@@ -134,21 +132,11 @@ export function judge(start: ImageStart, facts: string[], rootlessFacts: string[
           'VS Code Remote-SSH finds no glibc or no libstdc++ for its server.',
           'Use a base with glibc, and install libstdc++6.',
         ),
-    has('sessions')
-      ? ok('sessions', 'is there')
-      : warning(
-          'sessions',
-          "It lacks what keeps the browser terminal's sessions: they end when the page loses its connection.",
-          `Copy ${sessionKeeper} from an image of Berth; it needs no library.`,
-        ),
     programsThere.has('jupyter-lab')
       ? ok('jupyter', 'is there')
-      : warning('jupyter', 'It lacks JupyterLab.', imageCures.jupyter),
+      : warning('jupyter', 'It lacks JupyterLab.', 'pip install jupyterlab'),
   ];
 }
-
-/** Also for whoever meets the lack later. */
-export const imageCures = { jupyter: 'pip install jupyterlab' };
 
 const packages = { chpasswd: 'passwd', usermod: 'passwd', setpriv: 'util-linux' };
 

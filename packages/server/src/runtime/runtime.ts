@@ -19,17 +19,10 @@
  * | `observe`, `list` | StatefulSet and pod status from the watch's cache      | inspect                             |
  * | `watch`           | watches on pods and StatefulSets                       | the engine's events                 |
  * | `logs`            | the pod's log                                          | the container's log                 |
- * | `usage`           | the kubelet's summary                                  | its cgroup, or the engine's stats   |
- * | `storageUse`      | the kubelet's summary                                  | du inside the container             |
  * | `findDataset`     | hostPath or PersistentVolumeClaim                      | folder of the host, or named volume |
  * | `guardPorts`      | `loadBalancerSourceRanges`, as far as they go           | nftables, in the guard's hands      |
  * | `directTraffic`   | not to be had                                          | nftables' counters                  |
  * | `checkImage`      | a Job without a network                                | a throwaway container without one   |
- * | `hasImage`        | the node's list of images                              | inspect                             |
- * | `lookInside`      | exec in the pod                                        | exec in the container               |
- * | `machineRoom`     | the node's status                                      | exec in the guard                   |
- * | `portHolder`      | Services of that NodePort                              | containers, then /proc              |
- * | `firewall`        | not to be had                                          | nftables, in the guard's hands      |
  *
  * Everything that is made carries the installation's id, and what does not is never touched.
  */
@@ -140,64 +133,6 @@ export interface DirectTraffic {
   bytesOut: number;
 }
 
-/** What a running workload has used so far, which begins anew with each run, and holds now. */
-export interface WorkloadUsage {
-  id: string;
-  runId: string;
-  /** Milliseconds since the epoch. */
-  at: number;
-  cpuSeconds: number;
-  /** Without files that are merely cached. */
-  memoryBytes: number;
-  /** Beyond its own loopback; null: not to be told. */
-  network: { inBytes: number; outBytes: number } | null;
-  /** How busy its devices are, 1 is all the time; null: none, or not to be told. */
-  gpu: { share: number; memoryBytes: number } | null;
-}
-
-export interface DiskRoom {
-  place: string;
-  freeBytes: number;
-  /** 0: the file system counts none. */
-  inodes: number;
-  inodesFree: number;
-}
-
-/**
- * What is inside a workload that runs, as its own programs say, which whoever is root in there can make say anything. null
- * or nothing where it cannot be read.
- */
-export interface Inside {
-  /** Since 1970. */
-  clockSeconds: number | null;
-  disks: DiskRoom[];
-  /** Without what the kernel would give back; `kills`: programs that were ended since there was none left. */
-  memory: { usedBytes: number; limitBytes: number | null; kills: number } | null;
-  /** Its user's: the hash of the password, and whether it is over. */
-  account: { hash: string; expired: 'account' | 'password' | null } | null;
-  /** Files and folders from which sshd takes whom it lets in, with permission bits and the owner's number. */
-  files: { path: string; mode: number; owner: number }[];
-  /** Lines. */
-  authorizedKeys: string[] | null;
-}
-
-/** What the machine has left on which workloads run. */
-export interface MachineRoom {
-  disk: DiskRoom;
-  memoryFreeBytes: number;
-  load: number;
-  cores: number;
-}
-
-/** Who listens on a port of the machine. */
-export type PortHolder =
-  | { kind: 'environment'; id: string }
-  | { kind: 'container'; name: string }
-  | { kind: 'program'; name: string; process: number };
-
-export type FirewallAnswer =
-  { outcome: 'passes' } | { outcome: 'drops' | 'unclear'; table: string; chain: string };
-
 export interface RuntimeReport {
   /** What cannot be had here, each a sentence for people. */
   notes: string[];
@@ -211,8 +146,7 @@ export interface Runtime {
   readonly name: string;
   /** Makes what all environments share. @throws RuntimeError */
   prepare(): Promise<RuntimeReport>;
-  /** @param onPercent called when it has to be pulled, and as that goes on, with whole percents from 0 to 100 */
-  ensureImage(reference: string, onPercent: (percent: number) => void, signal: AbortSignal): Promise<void>;
+  ensureImage(reference: string, onProgress: (message: string) => void, signal: AbortSignal): Promise<void>;
   /** Looks into the image for what an environment needs, after pulling it where it is missing. @throws RuntimeError */
   checkImage(reference: string, signal: AbortSignal): Promise<ImageFinding[]>;
   /**
@@ -254,39 +188,8 @@ export interface Runtime {
   guardPorts(ports: DirectPort[]): Promise<void>;
   /** Of connections to containers' sshd that moved something within the last day. @throws RuntimeError */
   directTraffic(): Promise<DirectTraffic[]>;
-  /**
-   * Of those of these that run, each as often as is cheap; one that is left out is told of next time or never.
-   *
-   * @throws RuntimeError
-   */
-  usage(ids: string[]): Promise<WorkloadUsage[]>;
-  /**
-   * Bytes in its folders that last. Takes as long as counting them does.
-   *
-   * @returns null when it does not run, or cannot be told
-   * @throws RuntimeError
-   */
-  storageUse(id: string, signal: AbortSignal): Promise<number | null>;
   /** Whether somebody else holds the port, as far as can be told before `run`. */
   portIsHeld(port: number): Promise<boolean>;
-  /** Whether `ensureImage` has nothing to do. @throws RuntimeError */
-  hasImage(reference: string): Promise<boolean>;
-  /** @returns null when it does not run @throws RuntimeError, or the signal's reason */
-  lookInside(id: string, options: { username: string; signal: AbortSignal }): Promise<Inside | null>;
-  /** @throws RuntimeError, or the signal's reason */
-  machineRoom(signal: AbortSignal): Promise<MachineRoom>;
-  /** @returns null when nobody does, or it cannot be told @throws RuntimeError */
-  portHolder(port: number): Promise<PortHolder | null>;
-  /**
-   * Whether the machine's firewall lets somebody through who comes anew.
-   *
-   * @param newcomer.toHost whether what listens is the host's own, not a workload's
-   * @throws RuntimeError when that cannot be told, or the signal's reason
-   */
-  firewall(
-    newcomer: { source: string; port: number; toHost: boolean },
-    signal: AbortSignal,
-  ): Promise<FirewallAnswer>;
 }
 
 export type RuntimeErrorCode =

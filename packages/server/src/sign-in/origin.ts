@@ -29,18 +29,7 @@ export function setSessionCookie(
   void reply.setCookie(name, token ?? '', { ...attributes, maxAge: maxAgeSeconds });
 }
 
-/**
- * A browser lets every page open a WebSocket anywhere, with the cookie, and says only whose page it was. What carries a
- * token of its own and no origin is no browser.
- *
- * @throws BerthError `forbidden`
- */
-export function mustBeOwnWebSocket(request: FastifyRequest, publicUrl: string): void {
-  const { origin, authorization } = request.headers;
-  if (origin !== undefined || authorization === undefined) mustBeSameOrigin(request, publicUrl);
-}
-
-/** For requests with a cookie that change something. @throws BerthError `forbidden` */
+/** For requests with a cookie that change something, and for WebSockets. @throws BerthError `forbidden` */
 export function mustBeSameOrigin(request: FastifyRequest, publicUrl: string): void {
   const { origin } = request.headers;
   if (origin === undefined && request.headers['sec-fetch-site'] === 'same-origin') return;

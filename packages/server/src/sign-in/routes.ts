@@ -2,19 +2,15 @@
 import { ChangePassword, Login, LoginToken, Whoami, routes } from '@berth/contract';
 import Type from 'typebox';
 import type { Principal } from '../accounts/principal.ts';
-import { hasGivenPassword } from '../accounts/table.ts';
 import { actorOf } from '../audit/audit.ts';
-import { forgetFirstPassword } from '../customers/first-start.ts';
-import type { Session } from '../database/database.ts';
 import type { App, Services } from '../http/app.ts';
 import { principalOfToken } from '../tokens/table.ts';
 import { hashOf } from '../tokens/tokens.ts';
-import { browserName } from './browser-name.ts';
 import { SignInLimits } from './limits.ts';
 import { mustBeSameOrigin, setSessionCookie } from './origin.ts';
 import { changeOwnPassword, signIn, signInLifeMs, signOut } from './sign-in.ts';
 
-export function signInRoutes(app: App, { database, addresses, settings, folder }: Services): void {
+export function signInRoutes(app: App, { database, addresses, settings }: Services): void {
   const tags = ['sign-in'];
   const limits = new SignInLimits();
 
@@ -49,13 +45,12 @@ export function signInRoutes(app: App, { database, addresses, settings, folder }
     async (request, reply) => {
       // Nobody else's page signs a browser in, as whomever.
       if (request.headers.origin !== undefined) mustBeSameOrigin(request, addresses.publicUrl);
-      const name = browserName(request.headers['user-agent']);
-      const { token } = await signIn(database, limits, actorOf(request), request.body, 'session', name);
+      const { token } = await signIn(database, limits, actorOf(request), request.body, 'session');
       const hash = hashOf(token);
       const signedIn = hash && (await principalOfToken(database, hash));
       if (!signedIn) throw new Error('the session was just made');
       setSessionCookie(reply, addresses.publicUrl, token, signInLifeMs / 1000);
-      return presentPrincipal(database, signedIn.principal);
+      return presentPrincipal(signedIn.principal);
     },
   );
 
@@ -82,7 +77,7 @@ export function signInRoutes(app: App, { database, addresses, settings, folder }
       config: { anyScope: true },
       schema: { summary: 'Who is asking', tags, response: { 200: Whoami } },
     },
-    (request) => presentPrincipal(database, request.principal),
+    (request) => presentPrincipal(request.principal),
   );
 
   app.post(
@@ -97,21 +92,12 @@ export function signInRoutes(app: App, { database, addresses, settings, folder }
     },
     async (request, reply) => {
       await changeOwnPassword(database, settings, limits, actorOf(request), request.principal, request.body);
-      forgetFirstPassword(folder, request.body.current);
       return reply.code(204).send(null);
     },
   );
 }
 
-async function presentPrincipal(session: Session, principal: Principal): Promise<Whoami> {
+function presentPrincipal(principal: Principal): Whoami {
   const { account, accountId, role, customerId, customer, scopes } = principal;
-  return {
-    account,
-    account_id: accountId,
-    role,
-    customer_id: customerId,
-    customer,
-    scopes: [...scopes],
-    password_given: await hasGivenPassword(session, accountId),
-  };
+  return { account, account_id: accountId, role, customer_id: customerId, customer, scopes: [...scopes] };
 }

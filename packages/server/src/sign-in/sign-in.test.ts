@@ -1,10 +1,10 @@
 import assert from 'node:assert/strict';
 import { createHash } from 'node:crypto';
-import { existsSync, readFileSync, writeFileSync } from 'node:fs';
+import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { after, afterEach, before, beforeEach, describe, test } from 'node:test';
-import type { ChangePassword, CreatedAccount, LoginToken, Problem, Whoami } from '@berth/contract';
-import { pathOf, routes } from '@berth/contract';
+import type { LoginToken, Problem } from '@berth/contract';
+import { routes } from '@berth/contract';
 import { databases } from '../../../../test/harness/databases.ts';
 import { makeApp } from '../http/app.ts';
 import type { App } from '../http/app.ts';
@@ -42,61 +42,6 @@ for (const on of databases) {
       const password = readFileSync(join(plane.folder, 'admin-password'), 'utf8').trim();
       const { statusCode } = await login('admin', password);
       assert.equal(statusCode, 200);
-    });
-
-    test('with a password that somebody else chose says so, until the person has one of their own', async () => {
-      const file = join(plane.folder, 'admin-password');
-      const first = readFileSync(file, 'utf8').trim();
-      const { token } = (await login('admin', first)).json<LoginToken>();
-      const headers = { authorization: `Bearer ${token}` };
-      const isGiven = async () =>
-        (await app.inject({ url: routes.whoami, headers })).json<Whoami>().password_given;
-      const change = (body: ChangePassword) =>
-        app.inject({ method: 'POST', url: routes.ownPassword, headers, payload: body });
-      assert.equal(await isGiven(), true);
-      const own = 'Of-My-Own-2-Choose';
-      assert.equal((await change({ current: 'not it', new: own })).statusCode, 401);
-      assert.equal(await isGiven(), true);
-      assert.ok(existsSync(file));
-      assert.equal((await change({ current: first, new: own })).statusCode, 204);
-      assert.equal(await isGiven(), false);
-      assert.ok(!existsSync(file), 'the first password stands nowhere any more');
-      writeFileSync(file, 'another server put it there\n');
-      assert.equal((await change({ current: own, new: first })).statusCode, 204);
-      assert.ok(existsSync(file), 'a file with another password is not its own');
-      writeFileSync(file, `${first}\n`);
-
-      const made = await app.inject({
-        method: 'POST',
-        url: routes.accounts,
-        headers,
-        payload: { name: 'newcomer' },
-      });
-      const { id, password } = made.json<CreatedAccount>();
-      const newcomer = (await login('newcomer', password)).json<LoginToken>();
-      const asNewcomer = { authorization: `Bearer ${newcomer.token}` };
-      const who = async () => (await app.inject({ url: routes.whoami, headers: asNewcomer })).json<Whoami>();
-      assert.equal((await who()).password_given, true);
-      await app.inject({
-        method: 'POST',
-        url: routes.ownPassword,
-        headers: asNewcomer,
-        payload: { current: password ?? '', new: own },
-      });
-      assert.equal((await who()).password_given, false);
-      const reset = await app.inject({
-        method: 'PATCH',
-        url: pathOf(routes.account, { id: String(id) }),
-        headers,
-        payload: { password: 'Chosen-By-The-Admin-1' },
-      });
-      assert.equal(reset.statusCode, 200);
-      const again = (await login('newcomer', 'Chosen-By-The-Admin-1')).json<LoginToken>();
-      const whoami = await app.inject({
-        url: routes.whoami,
-        headers: { authorization: `Bearer ${again.token}` },
-      });
-      assert.equal(whoami.json<Whoami>().password_given, true);
     });
 
     test('keeps no token, only its SHA-256', async () => {

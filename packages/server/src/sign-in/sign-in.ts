@@ -26,7 +26,6 @@ export async function signIn(
   actor: Actor,
   { account, password }: Login,
   kind: 'login' | 'session',
-  name = '',
 ): Promise<{ token: string; expiresAt: Date }> {
   const act: Act = { action: 'login', target: account, account };
   try {
@@ -44,8 +43,7 @@ export async function signIn(
             const { token } = await issueToken(transaction, {
               account_id: found.id,
               kind,
-              name,
-              source: actor.source,
+              name: '',
               scopes: [...scopes],
               expires_at: expiresAt,
             });
@@ -87,7 +85,7 @@ export async function changeOwnPassword(
   }
   const hash = await accountHash(wanted);
   await database.transaction().execute(async (transaction) => {
-    await setPassword(transaction, accountId, hash, false);
+    await setPassword(transaction, accountId, hash);
     await deleteSignIns(transaction, accountId, tokenId);
     await audit(transaction, actor, { action: 'account.password', target: account });
   });

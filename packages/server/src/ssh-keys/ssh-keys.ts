@@ -114,7 +114,7 @@ function readKey(line: string) {
 }
 
 function presentKey(row: SshKeyRow): SshKey {
-  const { id, customer_id, name, type, fingerprint, public_key, created_at } = row;
+  const { id, customer_id, name, type, fingerprint, public_key, created_at, last_used_at } = row;
   return {
     id,
     customer_id,
@@ -123,7 +123,6 @@ function presentKey(row: SshKeyRow): SshKey {
     fingerprint,
     public_key,
     created_at: created_at.toISOString(),
-    last_used_at: row.last_used_at?.toISOString() ?? null,
-    last_used_from: row.last_used_from,
+    last_used_at: last_used_at?.toISOString() ?? null,
   };
 }

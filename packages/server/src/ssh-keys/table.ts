@@ -24,7 +24,7 @@ export async function listKeys(
 
 export async function insertKey(
   session: Session,
-  key: Omit<SshKeyRow, 'id' | 'created_at' | 'last_used_at' | 'last_used_from'>,
+  key: Omit<SshKeyRow, 'id' | 'created_at' | 'last_used_at'>,
 ): Promise<SshKeyRow | undefined> {
   return session
     .insertInto('ssh_keys')
@@ -45,26 +45,22 @@ export async function deleteKey(
   return query.returningAll().executeTakeFirst();
 }
 
-/**
- * Each key at its last use, and from where that was. One that was used from there less than `restMs` before stays as it is.
- */
+/** Each key at its last use. One that was used less than `restMs` before stays as it is. */
 export async function markKeysUsed(
   session: Session,
-  uses: { customer_id: number; fingerprint: string; at: string; source: string }[],
+  uses: { customer_id: number; fingerprint: string; at: string }[],
   restMs: number,
 ): Promise<void> {
   if (uses.length === 0) return;
   await sql`
-    update ssh_keys k set last_used_at = u.at, last_used_from = u.source
-    from (select distinct on (customer_id, fingerprint) customer_id, fingerprint, source,
-        least(at, clock_timestamp()) as at
+    update ssh_keys k set last_used_at = u.at
+    from (select customer_id, fingerprint, least(max(at), clock_timestamp()) as at
       from json_to_recordset(${JSON.stringify(uses)}::json)
-        as r(customer_id integer, fingerprint text, at timestamptz, source text)
-      order by customer_id, fingerprint, r.at desc) u
+        as r(customer_id integer, fingerprint text, at timestamptz)
+      group by customer_id, fingerprint) u
     where k.customer_id = u.customer_id and k.fingerprint = u.fingerprint
       and (k.last_used_at is null
-        or k.last_used_at < u.at - case when k.last_used_from = u.source
-          then make_interval(secs => ${restMs / 1000}::double precision) else interval '0' end)`.execute(
+        or k.last_used_at < u.at - make_interval(secs => ${restMs / 1000}::double precision))`.execute(
     session,
   );
 }

@@ -24,7 +24,6 @@ import { openDataFolder } from '../data-folder.ts';
 import { openDatabase } from '../database/database.ts';
 import type { Database } from '../database/database.ts';
 import { migrate } from '../database/migrate.ts';
-import { examineFailure } from '../diagnosis/diagnosis.ts';
 import { createEnvironment, getEnvironment } from '../environments/environments.ts';
 import { listEvents } from '../events/events.ts';
 import { Notices, announce } from '../events/notices.ts';
@@ -38,11 +37,7 @@ import { KeyRing } from '../secrets/key-ring.ts';
 import { accountHash } from '../secrets/password.ts';
 import { readSettings } from '../settings.ts';
 import type { Settings } from '../settings.ts';
-import { SignedIn } from '../sign-in/signed-in.ts';
 import { issueToken } from '../tokens/tokens.ts';
-import { UsageCollector } from '../usage/collector.ts';
-import { InsideConnections } from '../workspace/inside-connections.ts';
-import { JupyterOrigin } from '../workspace/jupyter/origin.ts';
 import { MemoryRuntime } from './memory-runtime.ts';
 
 export const testPassword = 'a password for tests';
@@ -128,17 +123,10 @@ export class ControlPlane {
     });
     const authLog = new AuthLog({ ...read.settings, ...settings }, logger);
     undo.push(() => authLog.close());
-    const inForce: Settings = { ...read.settings, databaseUrl, ...settings };
-    const signedIn = new SignedIn({ database, logger });
-    const insides = await InsideConnections.open({
-      ...{ database, runtime, settings: inForce, authLog, gatewayMetrics, directory, signedIn, logger },
-      folder: dataFolder,
-    });
-    undo.push(() => insides.close());
     const services: Services = {
       database,
       runtime,
-      settings: inForce,
+      settings: { ...read.settings, databaseUrl, ...settings },
       settingsInForce: read.inForce,
       keyRing,
       folder: dataFolder,
@@ -151,14 +139,10 @@ export class ControlPlane {
       poolUse: () => opened.poolUse(),
       queriesRun: () => opened.queriesRun(),
       gatewayMetrics,
-      gatewayStreams: () => 0,
       authLog,
       notices,
       directory,
-      signedIn,
-      insides,
       loginFailures,
-      usage: new UsageCollector({ database, runtime, directory, logger }),
       upstreamAddresses: new UpstreamAddresses({ runtime, directory }),
       authority: installation.authority,
       platform: {
@@ -166,7 +150,6 @@ export class ControlPlane {
         installationId: installation.id,
         databaseKind: opened.kind,
         runtimeFault: null,
-        runtimeLostSince: null,
         notes: [],
         storageEnforced: true,
         cpuCores: 64,
@@ -177,10 +160,6 @@ export class ControlPlane {
         sshHost: 'ssh.example.com',
         sharedPort: settings.sharedPort ?? read.settings.sharedPort,
         passwordAges: { ...read.settings, ...settings },
-        jupyter: JupyterOrigin.of(inForce, 'https://berth.example.com', {
-          apiUrl: 'https://127.0.0.1:443',
-          port: 8081,
-        }),
       },
       logger,
       stopping: new AbortController().signal,
@@ -228,13 +207,7 @@ export class ControlPlane {
         .executeTakeFirstOrThrow());
     const name = `${role}-of-${customer}`;
     await claimLoginName(database, name, 'account');
-    await insertAccount(database, {
-      customer_id: id,
-      name,
-      role,
-      password_hash: await testPasswordHash,
-      password_given: false,
-    });
+    await insertAccount(database, { customer_id: id, name, role, password_hash: await testPasswordHash });
     await announce(database, { topic: 'customer', id });
     const principal = await principalOfAccount(database, name);
     if (!principal) throw new Error('the account was just made');
@@ -244,7 +217,6 @@ export class ControlPlane {
       name: '',
       scopes: [...scopes],
       expires_at: new Date(Date.now() + 3_600_000),
-      source: null,
     });
     return { principal, token };
   }
@@ -286,7 +258,6 @@ export class ControlPlane {
         logger,
         settings: { ...settings, ...options.settings },
         authorityPublic: this.installation.authorityPublic,
-        examine: (id, failure) => examineFailure(this.services, id, failure),
       },
       owner,
       notices,
@@ -324,7 +295,6 @@ export class ControlPlane {
       'connections',
       'allowlist_entries',
       'environment_events',
-      'environment_usage',
       'port_mappings',
       'ssh_credentials',
       'environments',

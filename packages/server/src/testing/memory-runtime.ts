@@ -3,7 +3,7 @@
  * follows when it fails. It runs no containers; that Docker does what is asked is tested with Docker, end to end.
  *
  * A running workload listens on a port of its own and proves its host key in a real SSH handshake, from the files that
- * Berth wrote for it; where it is told to, it lets certificates in. Calls can be made to fail, to wait, or to answer as an engine that is away.
+ * Berth wrote for it. Calls can be made to fail, to wait, or to answer as an engine that is away.
  */
 import { EventEmitter, on, once } from 'node:events';
 import type { ImageFinding } from '@berth/contract';
@@ -11,22 +11,16 @@ import { parsePrivateKey } from '@berth/ssh';
 import { startPeer } from '../../../ssh/src/testing/peer.ts';
 import type { Peer } from '../../../ssh/src/testing/peer.ts';
 import { RuntimeError } from '../runtime/runtime.ts';
-import { startInsideServer } from './inside-server.ts';
 import type {
   DatasetMount,
   DirectPort,
   DirectTraffic,
-  FirewallAnswer,
-  Inside,
-  MachineRoom,
   ObservedWorkload,
   OwnedThing,
-  PortHolder,
   Runtime,
   RuntimeReport,
   SecretFiles,
   WorkloadSpec,
-  WorkloadUsage,
 } from '../runtime/runtime.ts';
 
 type Call =
@@ -43,14 +37,7 @@ type Call =
   | 'removeStorage'
   | 'guardPorts'
   | 'directTraffic'
-  | 'usage'
-  | 'storageUse'
-  | 'observe'
-  | 'hasImage'
-  | 'lookInside'
-  | 'machineRoom'
-  | 'portHolder'
-  | 'firewall';
+  | 'observe';
 
 interface Workload {
   spec: WorkloadSpec;
@@ -88,25 +75,9 @@ export class MemoryRuntime implements Runtime {
   guardedPorts: DirectPort[] = [];
   /** What connections moved, as the test says. */
   traffic: DirectTraffic[] = [];
-  /** What workloads use, as the test says. */
-  readonly usages = new Map<string, WorkloadUsage>();
-  readonly storageUses = new Map<string, number>();
   storageEnforced = true;
-  /** Tells how far the pull is of the image that was asked for last. */
-  pulling: (percent: number) => void = () => undefined;
-  /** Images that are not on the machine. */
-  readonly missingImages = new Set<string>();
-  /** What a look inside finds, where that is not what a healthy one has. */
-  inside: Partial<Inside> = {};
-  room: Partial<MachineRoom> = {};
-  readonly holders = new Map<number, PortHolder>();
-  firewallAnswer: FirewallAnswer = { outcome: 'passes' };
   /** The size that storage has, where that is not the one asked for. */
   otherSize: number | null = null;
-  /** Whether workloads that are run from now on let in whoever has a certificate, with a shell of this machine. */
-  letsIn = false;
-  /** What programs find in their environment there. */
-  insideEnvironment: Record<string, string> = {};
   /** sshd of a workload that runs answers nobody. */
   silent = false;
   /** Environments at whose address somebody else answers, until they are given another. */
@@ -160,8 +131,6 @@ export class MemoryRuntime implements Runtime {
   async close(): Promise<void> {
     for (const { peer } of this.workloads.values()) await peer?.stop();
     this.workloads.clear();
-    this.usages.clear();
-    this.storageUses.clear();
   }
 
   prepare(): Promise<RuntimeReport> {
@@ -172,9 +141,8 @@ export class MemoryRuntime implements Runtime {
     }));
   }
 
-  ensureImage(_reference: string, onPercent: (percent: number) => void, signal: AbortSignal): Promise<void> {
-    this.pulling = onPercent;
-    return this.#call('ensureImage', null, () => undefined, signal);
+  ensureImage(_reference: string, onProgress: (message: string) => void, signal: AbortSignal): Promise<void> {
+    return this.#call('ensureImage', null, () => onProgress('It is there.'), signal);
   }
 
   findDataset({ name, source }: Pick<DatasetMount, 'name' | 'source'>): Promise<string> {
@@ -206,17 +174,14 @@ export class MemoryRuntime implements Runtime {
       }
       const found = this.workloads.get(spec.id);
       if (found?.peer) return this.#show(found);
-      const secrets = () => this.secrets.get(spec.id);
-      const peer = this.letsIn
-        ? await startInsideServer(secrets, this.insideEnvironment)
-        : await startPeer(async (connection) => {
-            if (this.silent) return;
-            const key = parsePrivateKey(secrets()?.ssh_host_ed25519_key ?? '');
-            await connection.identify();
-            await connection.exchangeKexInit();
-            await connection.reply({ key });
-            connection.newKeys();
-          });
+      const peer = await startPeer(async (connection) => {
+        if (this.silent) return;
+        const key = parsePrivateKey(this.secrets.get(spec.id)?.ssh_host_ed25519_key ?? '');
+        await connection.identify();
+        await connection.exchangeKexInit();
+        await connection.reply({ key });
+        connection.newKeys();
+      });
       const workload = { spec, peer, exitCode: null, runId: `run-${(this.#runs += 1)}`, restarts: 0 };
       this.workloads.set(spec.id, workload);
       return this.#show(workload);
@@ -325,51 +290,8 @@ export class MemoryRuntime implements Runtime {
     return this.#call('directTraffic', null, () => this.traffic);
   }
 
-  usage(ids: string[]): Promise<WorkloadUsage[]> {
-    return this.#call('usage', null, () => ids.flatMap((id) => this.usages.get(id) ?? []));
-  }
-
-  storageUse(id: string, signal: AbortSignal): Promise<number | null> {
-    return this.#call('storageUse', null, () => this.storageUses.get(id) ?? null, signal);
-  }
-
   portIsHeld(port: number): Promise<boolean> {
     return Promise.resolve(this.heldPorts.has(port));
-  }
-
-  hasImage(reference: string): Promise<boolean> {
-    return this.#call('hasImage', null, () => !this.missingImages.has(reference));
-  }
-
-  lookInside(id: string, { signal }: { signal: AbortSignal }): Promise<Inside | null> {
-    const look = (): Inside | null => {
-      if (!this.workloads.get(id)?.peer) return null;
-      const files = this.secrets.get(id);
-      return {
-        clockSeconds: Math.floor(Date.now() / 1000),
-        disks: [{ place: '/gemini/code', freeBytes: 2 ** 34, inodes: 1_000_000, inodesFree: 900_000 }],
-        memory: { usedBytes: 2 ** 25, limitBytes: 2 ** 29, kills: 0 },
-        account: { hash: files?.password_hash.trim() ?? '', expired: null },
-        files: [{ path: '/run/berth/authorized_keys', mode: 0o644, owner: 0 }],
-        authorizedKeys: files?.authorized_keys.trim().split('\n') ?? [],
-        ...this.inside,
-      };
-    };
-    return this.#call('lookInside', null, look, signal);
-  }
-
-  machineRoom(signal: AbortSignal): Promise<MachineRoom> {
-    const disk = { place: '/var/lib/engine', freeBytes: 2 ** 36, inodes: 1_000_000, inodesFree: 900_000 };
-    const room = { disk, memoryFreeBytes: 2 ** 33, load: 0.5, cores: 4, ...this.room };
-    return this.#call('machineRoom', null, () => room, signal);
-  }
-
-  portHolder(port: number): Promise<PortHolder | null> {
-    return this.#call('portHolder', null, () => this.holders.get(port) ?? null);
-  }
-
-  firewall(_newcomer: unknown, signal: AbortSignal): Promise<FirewallAnswer> {
-    return this.#call('firewall', null, () => this.firewallAnswer, signal);
   }
 
   async #call<T>(call: Call, id: string | null, act: () => T | Promise<T>, signal?: AbortSignal): Promise<T> {

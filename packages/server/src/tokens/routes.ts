@@ -3,7 +3,7 @@ import { CreatedToken, CreateToken, ListTokens, NumericId, TokenPage, routes } f
 import Type from 'typebox';
 import { actorOf } from '../audit/audit.ts';
 import type { App, Services } from '../http/app.ts';
-import { createToken, endOtherSignIns, removeToken, tokensPage } from './tokens.ts';
+import { createToken, removeToken, tokensPage } from './tokens.ts';
 
 export function tokenRoutes(app: App, { database }: Services): void {
   const tags = ['tokens'];
@@ -33,21 +33,6 @@ export function tokenRoutes(app: App, { database }: Services): void {
     },
     async (request, reply) =>
       reply.code(201).send(await createToken(database, request.principal, actorOf(request), request.body)),
-  );
-
-  app.delete(
-    routes.tokens,
-    {
-      schema: {
-        summary: 'End all your other logins and sessions; tokens that were made by hand stay',
-        tags,
-        response: { 204: Type.Null() },
-      },
-    },
-    async (request, reply) => {
-      await endOtherSignIns(database, request.principal, actorOf(request));
-      return reply.code(204).send(null);
-    },
   );
 
   app.delete(

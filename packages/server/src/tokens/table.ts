@@ -13,24 +13,7 @@ export async function principalOfToken(
   session: Session,
   hash: Buffer,
 ): Promise<{ principal: Principal; useIsOld: boolean } | undefined> {
-  const row = await principals(session)
-    .select(isOld.as('useIsOld'))
-    .where('tokens.hash', '=', hash)
-    .executeTakeFirst();
-  if (!row) return undefined;
-  const { useIsOld, ...principal } = row;
-  return { principal: { ...principal, scopes: scopesWithin(row.role, row.scopes) }, useIsOld };
-}
-
-/** Whose those tokens are now, by id; one that is over is not among them. */
-export async function principalsOfTokens(session: Session, ids: number[]): Promise<Map<number, Principal>> {
-  const rows = await principals(session).where('tokens.id', 'in', ids).execute();
-  return new Map(rows.map((row) => [row.tokenId, { ...row, scopes: scopesWithin(row.role, row.scopes) }]));
-}
-
-/** Of tokens that have not expired. */
-const principals = (session: Session) =>
-  session
+  const row = await session
     .selectFrom('tokens')
     .innerJoin('accounts', 'accounts.id', 'tokens.account_id')
     .innerJoin('customers', 'customers.id', 'accounts.customer_id')
@@ -42,22 +25,14 @@ const principals = (session: Session) =>
       'accounts.role as role',
       'accounts.customer_id as customerId',
       'customers.name as customer',
+      isOld.as('useIsOld'),
     ])
-    .where((e) => e.or([e('tokens.expires_at', 'is', null), e('tokens.expires_at', '>', sql<Date>`now()`)]));
-
-/** Of the tokens that are there and have not expired, whose they are now. */
-export async function standingOfTokens(
-  session: Session,
-  ids: number[],
-): Promise<Map<number, { role: Role; customerId: number }>> {
-  const rows = await session
-    .selectFrom('tokens')
-    .innerJoin('accounts', 'accounts.id', 'tokens.account_id')
-    .select(['tokens.id', 'accounts.role', 'accounts.customer_id as customerId'])
-    .where(sql<boolean>`tokens.id = any(${ids}::integer[])`)
+    .where('tokens.hash', '=', hash)
     .where((e) => e.or([e('tokens.expires_at', 'is', null), e('tokens.expires_at', '>', sql<Date>`now()`)]))
-    .execute();
-  return new Map(rows.map(({ id, role, customerId }) => [id, { role, customerId }]));
+    .executeTakeFirst();
+  if (!row) return undefined;
+  const { useIsOld, ...principal } = row;
+  return { principal: { ...principal, scopes: scopesWithin(row.role, row.scopes) }, useIsOld };
 }
 
 const isOld = sql<boolean>`coalesce(tokens.last_used_at < now() - ${sql.lit(useNotedSeconds)} * interval '1 second', true)`;
@@ -79,7 +54,6 @@ export interface NewTokenRow {
   hash: Buffer;
   hint: string;
   expires_at: Date | null;
-  source: string | null;
 }
 
 /** Those that have expired go on this occasion. */
@@ -102,7 +76,6 @@ export interface TokenView {
   customer_id: number;
   scopes: Scope[];
   hint: string;
-  source: string | null;
   created_at: Date;
   expires_at: Date | null;
   last_used_at: Date | null;
@@ -122,7 +95,6 @@ const views = (session: Session) =>
       'accounts.customer_id',
       'tokens.scopes',
       'tokens.hint',
-      'tokens.source',
       'tokens.created_at',
       'tokens.expires_at',
       'tokens.last_used_at',

@@ -10,7 +10,6 @@ import type { App } from '../http/app.ts';
 import { ControlPlane } from '../testing/control-plane.ts';
 import type { Account } from '../testing/control-plane.ts';
 import { noteUse } from './table.ts';
-import { issueToken } from './tokens.ts';
 
 for (const on of databases) {
   describe(`tokens on ${on.name}`, { skip: on.skip }, () => {
@@ -154,36 +153,6 @@ for (const on of databases) {
       );
       assert.equal((await remove(token, id)).statusCode, 204);
       assert.equal((await ask('GET', routes.whoami, token)).statusCode, 401);
-    });
-
-    test('of logins and sessions end all at once, but for the one that asks and those made by hand', async () => {
-      const carol = await plane.account('carol');
-      const { accountId } = carol.principal;
-      const others = [];
-      for (const kind of ['login', 'session'] as const)
-        others.push(
-          await issueToken(plane.database, {
-            account_id: accountId,
-            kind,
-            name: 'other',
-            scopes: ['read', 'write'],
-            expires_at: null,
-            source: null,
-          }),
-        );
-      const made = await make(carol.token, { name: 'by hand' });
-      const ended = await ask('DELETE', routes.tokens, carol.token);
-      assert.equal(ended.statusCode, 204, ended.body);
-      for (const { token } of others) assert.equal((await ask('GET', routes.whoami, token)).statusCode, 401);
-      for (const { token } of [carol, made, alice])
-        assert.equal((await ask('GET', routes.whoami, token)).statusCode, 200);
-      const row = await plane.database
-        .selectFrom('audit')
-        .select(['target', 'detail'])
-        .where('action', '=', 'logout')
-        .orderBy('id', 'desc')
-        .executeTakeFirst();
-      assert.deepEqual(row, { target: 'member-of-carol', detail: { which: 'others' } });
     });
 
     test('note that they are used, at most once a minute', async () => {

@@ -15,7 +15,7 @@ import type { Actor } from '../audit/audit.ts';
 import type { Database, Session } from '../database/database.ts';
 import { pageOf, readCursor } from '../http/pages.ts';
 import type { Page } from '../http/pages.ts';
-import { deleteSignIns, deleteToken, findToken, insertToken, listTokens } from './table.ts';
+import { deleteToken, findToken, insertToken, listTokens } from './table.ts';
 import type { TokenView } from './table.ts';
 
 const dayMs = 24 * 60 * 60 * 1000;
@@ -31,15 +31,7 @@ export function hashOf(token: string): Buffer | undefined {
 /** Makes a token. What it may do is the caller's to decide. */
 export async function issueToken(
   session: Session,
-  made: {
-    account_id: number;
-    kind: TokenKind;
-    name: string;
-    scopes: Scope[];
-    expires_at: Date | null;
-    /** The address that a login or a session is made from. */
-    source: string | null;
-  },
+  made: { account_id: number; kind: TokenKind; name: string; scopes: Scope[]; expires_at: Date | null },
 ): Promise<{ id: number; token: string }> {
   const token = `berth_${randomBytes(32).toString('base64url')}`;
   const hash = createHash('sha256').update(token).digest();
@@ -104,7 +96,6 @@ export async function createToken(
       name,
       scopes,
       expires_at: expires,
-      source: actor.source,
     });
     const row = await findToken(transaction, made.id, null);
     if (!row) throw new Error('the token was just made');
@@ -138,18 +129,6 @@ export async function removeToken(
   });
 }
 
-/** All of its account but the one that asks, which need not be a login or a session. */
-export async function endOtherSignIns(
-  database: Database,
-  { accountId, account, tokenId }: Principal,
-  actor: Actor,
-): Promise<void> {
-  await database.transaction().execute(async (transaction) => {
-    await deleteSignIns(transaction, accountId, tokenId);
-    await audit(transaction, actor, { action: 'logout', target: account, detail: { which: 'others' } });
-  });
-}
-
 /** An administrator's token without that scope is as good as a member's for others' tokens. */
 function administers({ role, scopes }: Principal): boolean {
   return role === 'admin' && scopes.includes('admin');
@@ -170,8 +149,7 @@ function withArticle(role: Role): string {
 }
 
 function presentToken(row: TokenView, principal: Principal): Token {
-  const { id, kind, name, account_id, account, role, hint, source } = row;
-  const { created_at, expires_at, last_used_at } = row;
+  const { id, kind, name, account_id, account, role, hint, created_at, expires_at, last_used_at } = row;
   return {
     id,
     kind,
@@ -180,7 +158,6 @@ function presentToken(row: TokenView, principal: Principal): Token {
     account,
     scopes: scopesWithin(role, row.scopes),
     hint,
-    source,
     created_at: created_at.toISOString(),
     expires_at: expires_at?.toISOString() ?? null,
     last_used_at: last_used_at?.toISOString() ?? null,

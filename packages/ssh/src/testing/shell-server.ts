@@ -26,8 +26,6 @@ export interface ShellServerOptions {
   readonly transport?: Partial<ServerTransportOptions>;
   /** Of a Unix socket to listen on, in place of a port. */
   readonly path?: string;
-  /** What programs find in their environment, beside the path. */
-  readonly environment?: Readonly<Record<string, string>>;
 }
 
 /** Lets in whoever has the one key. */
@@ -57,7 +55,6 @@ export async function startShellServer({
   authentication,
   transport,
   path,
-  environment = {},
 }: ShellServerOptions): Promise<ShellServer> {
   const connections: Connection[] = [];
   const failures: unknown[] = [];
@@ -65,7 +62,7 @@ export async function startShellServer({
   const [first] = hostKeys;
   if (first === undefined) throw new TypeError('a server needs a host key');
   const accept = async (socket: Socket): Promise<void> => {
-    const shell = new ShellConnection(failures, environment);
+    const shell = new ShellConnection(failures);
     const { connection } = await acceptConnection(socket, {
       transport: { hostKeys: [serverHostKey(first)], ...transport },
       authentication: { ...authentication, refused: () => ({ outcome: 'refuse' }) },
@@ -100,9 +97,9 @@ class ShellConnection {
   readonly handlers: ConnectionHandlers;
   readonly #listeners = new Map<string, Server>();
 
-  constructor(failures: unknown[], environment: Readonly<Record<string, string>>) {
+  constructor(failures: unknown[]) {
     this.handlers = {
-      session: (session) => new ShellSession(session, (forward) => this.#open(forward), environment),
+      session: (session) => new ShellSession(session, (forward) => this.#open(forward)),
       forward: async (forward, channel) => {
         const socket = connect({ ...addressOf(forward), allowHalfOpen: true });
         await once(socket, 'connect');
@@ -154,19 +151,14 @@ function addressOf(forward: Forward): { host: string; port: number } | { path: s
 class ShellSession implements SessionHandler {
   readonly #session: Session;
   readonly #open: (forward: Forward) => ReturnType<Connection['open']>;
-  readonly #env: Record<string, string>;
+  readonly #env: Record<string, string> = { PATH: process.env['PATH'] ?? '' };
   #terminal: PseudoTerminal | undefined;
   #child: ChildProcessWithoutNullStreams | undefined;
   readonly #closers: (() => void)[] = [];
 
-  constructor(
-    session: Session,
-    open: (forward: Forward) => ReturnType<Connection['open']>,
-    environment: Readonly<Record<string, string>>,
-  ) {
+  constructor(session: Session, open: (forward: Forward) => ReturnType<Connection['open']>) {
     this.#session = session;
     this.#open = open;
-    this.#env = { PATH: process.env['PATH'] ?? '', ...environment };
   }
 
   pty(terminal: PseudoTerminal): boolean {

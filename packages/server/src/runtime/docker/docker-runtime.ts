@@ -13,43 +13,29 @@ import { basename, join } from 'node:path';
 import { sshdCapabilities, sudoCapabilities } from '@berth/image/capabilities';
 import type { Exposure, ImageFinding } from '@berth/contract';
 import type Docker from 'dockerode';
-import { RuntimeError, allDone, datasetPath, lastingFolders, runsWithoutRoot } from '../runtime.ts';
+import { RuntimeError, allDone, lastingFolders, runsWithoutRoot } from '../runtime.ts';
 import type {
   DatasetMount,
   DirectPort,
   DirectTraffic,
-  FirewallAnswer,
-  Inside,
   LastingFolder,
-  MachineRoom,
   ObservedWorkload,
   OwnedThing,
-  PortHolder,
   RunResources,
   Runtime,
   RuntimeReport,
   SecretFiles,
   WorkloadSpec,
-  WorkloadUsage,
 } from '../runtime.ts';
 import { datasetMount, findDataset } from './dataset.ts';
 import { engineMessage, hasStatus, runtimeError } from './errors.ts';
-import { firewallAnswer } from './firewall.ts';
-import type { Newcomer } from './firewall.ts';
 import { handOver, userId } from './hand-over.ts';
 import type { KnownAccounts } from './hand-over.ts';
 import { tryImage } from './image-trial.ts';
-import { lookInside } from './inside.ts';
 import { containerLog } from './log.ts';
-import { machineRoom } from './machine.ts';
 import { ensureGuard, ensureNetwork, randomAddress } from './network.ts';
 import type { Network } from './network.ts';
 import { countTraffic, directTraffic, guardPorts } from './port-guard.ts';
-import { storageUse } from './storage-use.ts';
-import { DockerUsage } from './usage.ts';
-import { portHolder } from './port-holder.ts';
-import { PullProgress } from './pull-progress.ts';
-import type { PullLine } from './pull-progress.ts';
 import { watchEvents } from './watch.ts';
 
 const installationLabel = 'berth.installation';
@@ -85,7 +71,6 @@ export class DockerRuntime implements Runtime {
   readonly #docker: Docker;
   readonly #options: DockerRuntimeOptions;
   readonly #accounts: KnownAccounts = new Map();
-  readonly #usage: DockerUsage;
   #preparing: Promise<RuntimeReport> | null = null;
   #counting: Promise<void> | null = null;
   #shared: { network: Network; storageEnforced: boolean; cpuCores: number } | null = null;
@@ -93,10 +78,6 @@ export class DockerRuntime implements Runtime {
   constructor(options: DockerRuntimeOptions) {
     this.#docker = options.docker;
     this.#options = options;
-    this.#usage = new DockerUsage(options.docker, async (id) => {
-      const found = await this.#inspectRunning(id);
-      return found && { id, runId: runIdOf(found), containerId: found.Id, pid: found.State.Pid };
-    });
   }
 
   /** One at a time: Docker makes two networks of one name when it is asked twice at once. */
@@ -149,20 +130,20 @@ export class DockerRuntime implements Runtime {
 
   async ensureImage(
     reference: string,
-    onPercent: (percent: number) => void,
+    onProgress: (message: string) => void,
     signal: AbortSignal,
   ): Promise<void> {
-    if (await this.hasImage(reference)) return;
-    onPercent(0);
+    try {
+      await this.#docker.getImage(reference).inspect();
+      return;
+    } catch (error) {
+      if (!hasStatus(error, 404)) throw runtimeError(error, `looking for the image ${reference}`);
+    }
+    onProgress(`pulling the image ${reference}`);
     try {
       const stream = await this.#docker.pull(reference, { abortSignal: signal });
       await new Promise<void>((resolve, reject) => {
-        const progress = new PullProgress();
-        this.#docker.modem.followProgress(
-          stream,
-          (error) => (error ? reject(error) : resolve()),
-          (line: PullLine) => onPercent(progress.take(line)),
-        );
+        this.#docker.modem.followProgress(stream, (error) => (error ? reject(error) : resolve()));
       });
     } catch (error) {
       const failure = runtimeError(error, `pulling the image ${reference}`);
@@ -447,31 +428,6 @@ export class DockerRuntime implements Runtime {
     }
   }
 
-  async usage(ids: string[]): Promise<WorkloadUsage[]> {
-    try {
-      return await this.#usage.read(ids);
-    } catch (error) {
-      throw runtimeError(error, 'reading what its containers use');
-    }
-  }
-
-  async storageUse(id: string, signal: AbortSignal): Promise<number | null> {
-    try {
-      const found = await this.#inspectRunning(id);
-      if (found === null) return null;
-      const targets = found.Mounts.filter(
-        ({ Type, Destination }) => Type === 'volume' && !Destination.startsWith(datasetPath('')),
-      );
-      return await storageUse(
-        this.#docker.getContainer(found.Id),
-        targets.map(({ Destination }) => Destination),
-        signal,
-      );
-    } catch (error) {
-      throw runtimeError(error, 'counting what is in its storage');
-    }
-  }
-
   async portIsHeld(port: number): Promise<boolean> {
     const server = createServer();
     return new Promise((resolve) => {
@@ -480,59 +436,6 @@ export class DockerRuntime implements Runtime {
         server.close(() => resolve(false)),
       );
     });
-  }
-
-  async hasImage(reference: string): Promise<boolean> {
-    try {
-      await this.#docker.getImage(reference).inspect();
-      return true;
-    } catch (error) {
-      if (hasStatus(error, 404)) return false;
-      throw runtimeError(error, `looking for the image ${reference}`);
-    }
-  }
-
-  async lookInside(
-    id: string,
-    { username, signal }: { username: string; signal: AbortSignal },
-  ): Promise<Inside | null> {
-    try {
-      const found = await this.#inspect(id);
-      if (found === null || !this.#isOurs(found.Config.Labels, id)) return null;
-      if (this.#observed(found).state !== 'running') return null;
-      return await lookInside(this.#docker, id, { username, signal });
-    } catch (error) {
-      signal.throwIfAborted();
-      throw runtimeError(error, 'looking into its container');
-    }
-  }
-
-  async machineRoom(signal: AbortSignal): Promise<MachineRoom> {
-    try {
-      return await machineRoom(this.#docker, this.#options.installationId, signal);
-    } catch (error) {
-      signal.throwIfAborted();
-      throw runtimeError(error, 'looking at what the machine has left');
-    }
-  }
-
-  async portHolder(port: number): Promise<PortHolder | null> {
-    try {
-      return await portHolder(this.#docker, port, (labels) =>
-        labels[installationLabel] === this.#options.installationId ? labels[environmentLabel] : undefined,
-      );
-    } catch (error) {
-      throw runtimeError(error, `looking who has the port ${port}`);
-    }
-  }
-
-  async firewall(newcomer: Newcomer, signal: AbortSignal): Promise<FirewallAnswer> {
-    try {
-      return await firewallAnswer(this.#docker, this.#options.installationId, newcomer, signal);
-    } catch (error) {
-      signal.throwIfAborted();
-      throw runtimeError(error, 'reading the rules of the firewall');
-    }
   }
 
   async #prepared() {
@@ -550,14 +453,6 @@ export class DockerRuntime implements Runtime {
     }
   }
 
-  /** null: it is not there, not ours, or does not run. */
-  async #inspectRunning(id: string): Promise<Docker.ContainerInspectInfo | null> {
-    const found = await this.#inspect(id);
-    if (found === null || !this.#isOurs(found.Config.Labels, id)) return null;
-    const { Running, Restarting, Paused } = found.State;
-    return Running && !Restarting && !Paused ? found : null;
-  }
-
   async #remove(id: string): Promise<void> {
     await this.#docker.getContainer(id).remove({ force: true }).catch(ignoring(404));
   }
@@ -572,7 +467,7 @@ export class DockerRuntime implements Runtime {
       address: running && network?.IPAddress ? { host: network.IPAddress, port } : null,
       exitCode: running || State.Paused || !ranBefore(found) ? null : State.ExitCode,
       outOfMemory: State.OOMKilled,
-      runId: ranBefore(found) ? runIdOf(found) : null,
+      runId: ranBefore(found) ? `${found.Id.slice(0, 12)}@${State.StartedAt}` : null,
       resources: readResources(found.Config.Labels[resourcesLabel]),
       exposure: readExposure(found.Config.Labels[exposureLabel]),
       restarts: found.RestartCount,
@@ -718,10 +613,6 @@ function readResources(label: string | undefined): RunResources | null {
 
 function readExposure(label: string | undefined): Exposure {
   return label === 'gateway' ? label : 'direct';
-}
-
-function runIdOf({ Id, State }: Docker.ContainerInspectInfo): string {
-  return `${Id.slice(0, 12)}@${State.StartedAt}`;
 }
 
 function ranBefore({ State }: Docker.ContainerInspectInfo): boolean {
